@@ -1,0 +1,36 @@
+from . import certificates, errors, families, game, plots, solvers
+from .certificates.certificate import Certificate, Claim, Grade
+from .certificates.certify import certify
+from .certificates.check import check
+from .families.base import Family, MomentEstimate
+from .game import catalog
+from .game.game import Game
+from .game.weights import Anchoredness, Weights
+from .solvers.solution import History, Solution, Status
+from .solvers.solve import solve
+
+__version__: str
+
+__all__ = [
+    "Anchoredness",
+    "Certificate",
+    "Claim",
+    "Family",
+    "Game",
+    "Grade",
+    "History",
+    "MomentEstimate",
+    "Solution",
+    "Status",
+    "Weights",
+    "catalog",
+    "certificates",
+    "certify",
+    "check",
+    "errors",
+    "families",
+    "game",
+    "plots",
+    "solve",
+    "solvers",
+]

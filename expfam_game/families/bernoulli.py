@@ -1,0 +1,95 @@
+"""Bernoulli(dim): independent binary coordinates. φ(x) = x, θ = logit p, A(θ) = Σ log(1 + e^θ)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import expit, kl_div, logit, xlogy
+
+from expfam_game._typing import AnyArray, FloatArray
+from expfam_game.errors import InvalidInput
+from expfam_game.families.base import Family, Rule, integrated_bregman
+
+
+@dataclass(frozen=True, eq=False)
+class Bernoulli(Family):
+    """Independent binary coordinates.
+
+    Natural parameters are log-odds, mean parameters are the probabilities of a one. Stable for probabilities from
+    1e-300 up to 1 − 1e-16, the largest double below one.
+
+    Parameters
+    ----------
+    dim : int
+        Number of coordinates, at least 1.
+
+    Examples
+    --------
+    >>> import expfam_game as eg
+    >>> family = eg.families.Bernoulli(dim=2)
+    >>> family.to_natural([0.5, 1e-300])
+    array([   0.       , -690.7755279])
+    >>> family.statistic([[0, 1], [1, 1]]).mean(axis=0)
+    array([0.5, 1. ])
+    """
+
+    dim: int = 1
+    separable = True
+
+    def __post_init__(self) -> None:
+        if self.dim < 1:
+            raise InvalidInput(f"Bernoulli: dim is {self.dim}; it must be at least 1")
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        return (self.dim,)
+
+    @property
+    def statistic_names(self) -> tuple[str, ...]:
+        return tuple(f"x[{k}]" for k in range(self.dim))
+
+    def reference_mean(self) -> FloatArray:
+        return np.full(self.dim, 0.5)
+
+    def _support_rules(self, x: AnyArray) -> Iterable[Rule]:
+        yield (x == 0) | (x == 1), "a Bernoulli value must be 0 or 1"
+
+    def _mean_rules(self, mu: FloatArray) -> Iterable[Rule]:
+        yield (mu > 0) & (mu < 1), "a probability must lie strictly between 0 and 1"
+
+    def _statistic(self, x: AnyArray) -> FloatArray:
+        return x.astype(np.float64)
+
+    def _log_partition(self, theta: FloatArray) -> FloatArray:
+        return np.logaddexp(0.0, theta).sum(axis=-1)
+
+    def _to_mean(self, theta: FloatArray) -> FloatArray:
+        return expit(theta)
+
+    def _to_natural(self, mu: FloatArray) -> FloatArray:
+        return logit(mu)
+
+    def _variance(self, theta: FloatArray) -> FloatArray:
+        return expit(theta) * expit(-theta)
+
+    def _fisher_information(self, theta: FloatArray) -> FloatArray:
+        return self._variance(theta)[..., None] * np.eye(self.dim)
+
+    def _entropy(self, theta: FloatArray) -> FloatArray:
+        p, q = expit(theta), expit(-theta)
+        return -(xlogy(p, p) + xlogy(q, q)).sum(axis=-1)
+
+    def _kl(self, theta_a: FloatArray, theta_b: FloatArray) -> FloatArray:
+        d = theta_b - theta_a
+        far = kl_div(expit(theta_a), expit(theta_b)) + kl_div(expit(-theta_a), expit(-theta_b))
+        near = integrated_bregman(lambda theta, step: self._variance(theta) * step**2, theta_a, d)
+        return np.where(np.abs(d) < 1.0, near, far).sum(axis=-1)
+
+    def _sample(self, theta: FloatArray, n: int, rng: np.random.Generator) -> AnyArray:
+        shape = (*theta.shape[:-1], n, self.dim)
+        return (rng.random(shape) < expit(theta)[..., None, :]).astype(np.uint8)
+
+    def _sum_law(self, theta: FloatArray, n: int, rng: np.random.Generator) -> FloatArray | None:
+        return rng.binomial(n, expit(theta)) / n
