@@ -13,7 +13,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from scipy.special import roots_jacobi
@@ -67,14 +67,16 @@ class Family(ABC):
         Whether the log-partition is a sum over coordinates, so that the Fisher information is diagonal.
     """
 
-    separable: ClassVar[bool] = False
-
     if TYPE_CHECKING:
 
+        @property
+        def separable(self) -> bool: ...
         @property
         def dim(self) -> int: ...
         @property
         def event_shape(self) -> tuple[int, ...]: ...
+    else:
+        separable = False
 
     # ------------------------------------------------------------------ what a subclass supplies
 
@@ -367,6 +369,16 @@ class Family(ABC):
         values = self._shaped(mu, InvalidMeanParameter, "mean parameters")
         return _all_hold(np.isfinite(values), self._mean_rules, values)
 
+    def mean_violations(self, mu: ArrayLike) -> BoolArray:
+        """Which single statistics of each μ break a bound of their own; shape (..., dim) to (..., dim).
+
+        All False for a μ that is inside, or that is outside only because of a rule about the whole vector.
+        """
+        values = self._shaped(mu, InvalidMeanParameter, "mean parameters")
+        with np.errstate(all="ignore"):
+            per_entry = [~holds for holds, _ in self._mean_rules(values) if holds.shape == values.shape]
+        return np.logical_or.reduce([~np.isfinite(values), *per_entry])
+
     # ------------------------------------------------------------------ identity
 
     def __pow__(self, repeats: int) -> Product:
@@ -428,7 +440,9 @@ class Family(ABC):
         batch = array.ndim - len(self.event_shape)
         if batch < 0 or array.shape[batch:] != self.event_shape:
             raise InvalidData(
-                f"samples of {self!r} must have shape (..., {', '.join(map(str, self.event_shape))})".replace(", )", ")")
+                f"samples of {self!r} must have shape (..., {', '.join(map(str, self.event_shape))})".replace(
+                    ", )", ")"
+                )
                 + f", got {array.shape}"
             )
         for holds, rule in [(np.isfinite(array), "it must be finite"), *self._support_rules(array)]:
@@ -452,9 +466,7 @@ def _checked_count(n: int) -> int:
     return int(n)
 
 
-def _all_hold(
-    finite: BoolArray, rules: Callable[[FloatArray], Iterable[Rule]], values: FloatArray
-) -> BoolArray:
+def _all_hold(finite: BoolArray, rules: Callable[[FloatArray], Iterable[Rule]], values: FloatArray) -> BoolArray:
     """Whether all rules hold for each vector; vectors with non-finite entries fail and are not passed on."""
     good = np.asarray(finite.all(axis=-1))
     result = good.copy()
@@ -531,7 +543,9 @@ def _bregman(family: Family, a: FloatArray, b: FloatArray) -> FloatArray:
     if not np.any(cancels):
         return value
     result = np.array(value)
-    result[cancels] = integrated_bregman(lambda theta, step: _quadratic_form(family, theta, step), a[cancels], d[cancels])
+    result[cancels] = integrated_bregman(
+        lambda theta, step: _quadratic_form(family, theta, step), a[cancels], d[cancels]
+    )
     return result
 
 

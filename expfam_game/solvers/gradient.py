@@ -1,0 +1,91 @@
+"""GradientPlay: everybody ascends its own utility in natural parameters (T7)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from expfam_game._typing import FloatArray
+from expfam_game.game.game import Game
+from expfam_game.solvers.base import IterativeSolver, Recorder, isolated_start, require
+from expfam_game.solvers.solution import Solution
+
+
+@dataclass(frozen=True)
+class GradientPlay(IterativeSolver):
+    """Explicit Euler steps of ``θ̇_i = t_i − μ(θ_i)``, the gradient of agent i's own utility (T7).
+
+    Agent i's rate is ``step_size / λ_max(F_i(θ_i))``, so the rate follows the curvature that the agent sees; a step that
+    would leave the natural parameter space is halved until it does not. The flow converges for every anchored game
+    (T7), for any fixed rates; the discrete steps do so for a small enough ``step_size``. Ill-conditioned Fisher
+    information makes it slow: that is the price of plain gradients, and the reason for natural ones.
+
+    Parameters
+    ----------
+    step_size : float
+        In (0, 1].
+
+    Examples
+    --------
+    >>> import expfam_game as eg
+    >>> eg.solve(eg.catalog.two_agents(0.5), eg.solvers.GradientPlay()).status.name
+    'CONVERGED'
+    """
+
+    step_size: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self, 0 < self.step_size <= 1, "step_size", "must lie in (0, 1]")
+
+    def run(self, game: Game, start: FloatArray | None, recorder: Recorder) -> Solution:
+        game.require_interior(game.equilibrium_mean)
+        family = game.family
+        # Halfway to a fixed interior mean: data may lie on the boundary, where no natural parameter exists.
+        first = 0.5 * (isolated_start(game) + family.reference_mean()) if start is None else start
+        theta = family.to_natural(first)
+
+        def ascend(mean: FloatArray, residual: FloatArray) -> FloatArray:
+            nonlocal theta
+            rate = self.step_size / _largest_curvature(game, theta)
+            theta = _feasible_step(game, theta, rate[:, None] * residual)
+            return family._to_mean(theta)
+
+        return self.iterate(game, family._to_mean(theta), ascend, recorder)
+
+    def predicted_rate(self, game: Game) -> float:
+        """ρ of the linearised step at equilibrium, ``I − H F (I − B)`` with H the agents' rates (dense)."""
+        theta = game.family.to_natural(game.equilibrium_mean)
+        n, dim = theta.shape
+        rate = self.step_size / _largest_curvature(game, theta)
+        system = np.eye(n) - game.weights.off_diagonal.toarray()
+        if game.family.separable:
+            scaled = rate[:, None] * game.family.variance(theta)
+            return max(float(_radius(np.eye(n) - scaled[:, [d]] * system)) for d in range(dim))
+        fisher = rate[:, None, None] * game.family.fisher_information(theta)
+        jacobian = np.eye(n * dim) - np.einsum("iab,ij->iajb", fisher, system).reshape(n * dim, n * dim)
+        return _radius(jacobian)
+
+
+def _largest_curvature(game: Game, theta: FloatArray) -> FloatArray:
+    """λ_max(F_i(θ_i)) for each agent."""
+    if game.family.separable:
+        return np.asarray(game.family._variance(theta).max(axis=1))
+    return np.asarray(np.linalg.eigvalsh(game.family._fisher_information(theta))[:, -1])
+
+
+def _feasible_step(game: Game, theta: FloatArray, step: FloatArray) -> FloatArray:
+    """θ + step, with the step of each agent halved until it stays in the natural parameter space."""
+    candidate = theta + step
+    for _ in range(60):
+        outside = ~np.atleast_1d(game.family.in_natural_space(candidate))
+        if not outside.any():
+            return np.asarray(candidate)
+        step = np.where(outside[:, None], 0.5 * step, step)
+        candidate = theta + step
+    return theta
+
+
+def _radius(matrix: FloatArray) -> float:
+    return float(np.max(np.abs(np.linalg.eigvals(matrix))))

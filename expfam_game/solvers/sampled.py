@@ -1,0 +1,161 @@
+"""SampledPlay: what real agents do, best response to n fresh samples a round, and its noise floor (T8)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from expfam_game._typing import FloatArray
+from expfam_game.game.game import Game
+from expfam_game.kernels.streams import seed_sequence, stream
+from expfam_game.solvers.base import ErrorGauge, Recorder, Solver, finish, isolated_start, require
+from expfam_game.solvers.solution import NoiseFloor, Solution, Status
+
+_PREDICTION_LIMIT = 1000
+"""Above this many agents the dense powers of B behind the predicted floor are not formed."""
+
+
+@dataclass(frozen=True)
+class SampledPlay(Solver):
+    """Rounds of ``μ ← μ + γ_t (D m + B μ̂ − μ)`` where μ̂ averages n_t fresh samples of every model (T8).
+
+    The expected profile follows simultaneous best response exactly; the samples add noise whose stationary size the
+    solution reports beside its prediction (``solution.noise``).
+
+    Parameters
+    ----------
+    n_samples : int
+        Samples a round, from each model (``"broadcast"``) or for each listener (``"separate"``).
+    rounds : int
+    exchange : {"broadcast", "separate"}
+        One batch heard by all listeners, or a draw of its own for every listener.
+    schedule : {"constant", "growing", "averaging"}
+        ``"constant"``: n_t = n, γ_t = 1, the noise floor stays. ``"growing"``: n_t = n (t + 1), γ_t = 1. ``"averaging"``:
+        n_t = n, γ_t = (t + 1)^(−3/4), Robbins–Monro. The last two have no floor.
+    method : {"auto", "samples"}
+        ``"auto"`` draws the average of the samples from its exact law where the family knows it; same distribution.
+    burn_in : int, optional
+        Rounds left out of the observed noise; by default until ``q^t`` has made the start negligible, at most half.
+    seed : int
+
+    Examples
+    --------
+    >>> import expfam_game as eg
+    >>> play = eg.solvers.SampledPlay(n_samples=100, rounds=4000, seed=0)
+    >>> noise = eg.solve(eg.catalog.two_agents(0.5), play).noise
+    >>> bool(abs(noise.ratio - 1) < 0.2)
+    True
+    """
+
+    n_samples: int = 1000
+    rounds: int = 200
+    exchange: Literal["broadcast", "separate"] = "broadcast"
+    schedule: Literal["constant", "growing", "averaging"] = "constant"
+    method: Literal["auto", "samples"] = "auto"
+    burn_in: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        require(self, self.n_samples >= 1, "n_samples", "must be at least 1")
+        require(self, self.rounds >= 1, "rounds", "must be at least 1")
+        require(self, self.exchange in ("broadcast", "separate"), "exchange", "must be 'broadcast' or 'separate'")
+        schedules = ("constant", "growing", "averaging")
+        require(self, self.schedule in schedules, "schedule", f"must be one of {schedules}")
+        require(self, self.method in ("auto", "samples"), "method", "must be 'auto' or 'samples'")
+        burn_in_fits = self.burn_in is None or 0 <= self.burn_in < self.rounds
+        require(self, burn_in_fits, "burn_in", "must be at least 0 and less than rounds")
+
+    def sizes(self) -> FloatArray:
+        """n_t for every round."""
+        growth = np.arange(1, self.rounds + 1) if self.schedule == "growing" else np.ones(self.rounds)
+        return np.asarray(self.n_samples * growth, dtype=np.float64)
+
+    def gains(self) -> FloatArray:
+        """γ_t for every round."""
+        if self.schedule == "averaging":
+            return np.arange(1, self.rounds + 1, dtype=np.float64) ** -0.75
+        return np.ones(self.rounds)
+
+    def run(self, game: Game, start: FloatArray | None, recorder: Recorder) -> Solution:
+        goal = game.equilibrium_mean
+        game.require_interior(goal)
+        gauge = ErrorGauge(game)
+        hear = self._ear(game)
+        mean = isolated_start(game) if start is None else start
+        squared, used, burn_in = np.zeros_like(goal), 0, self._burn_in(game)
+        for t, (size, gain) in enumerate(zip(self.sizes(), self.gains())):
+            if not game.family.in_mean_space(mean).all():
+                return finish(game, self, mean, Status.BOUNDARY, t, recorder)
+            mean = mean + gain * (hear(mean, int(size), t) - mean)
+            recorder.record(t + 1, gauge.relative_bound(game._best_response(mean) - mean), float("nan"), mean)
+            if t >= burn_in and (self.schedule == "constant" or t == self.rounds - 1):
+                squared += (mean - goal) ** 2
+                used += 1
+        noise = NoiseFloor(self.predicted_floor(game), squared / used, used)
+        return finish(game, self, mean, Status.ROUNDS_PLAYED, self.rounds, recorder, noise)
+
+    def _burn_in(self, game: Game) -> int:
+        if self.burn_in is not None:
+            return self.burn_in
+        forgotten = np.log(1e-3) / np.log(max(game.q, 1e-12)) if game.q > 0 else 1.0
+        return int(min(np.ceil(forgotten), self.rounds // 2))
+
+    def _ear(self, game: Game) -> Callable[[FloatArray, int, int], FloatArray]:
+        """The function that turns a profile into everybody's sampled best response."""
+        root, b = seed_sequence(self.seed), game.weights.off_diagonal
+        listeners = np.repeat(np.arange(game.n_agents), np.diff(b.indptr))
+
+        def hear(mean: FloatArray, size: int, t: int) -> FloatArray:
+            theta = game.family.to_natural(mean)
+            if self.exchange == "broadcast":
+                heard = b @ _mean_of_samples(game, theta, size, root, t, self.method)
+            else:
+                draws = _mean_of_samples(game, theta[b.indices], size, root, t, self.method)
+                heard = np.zeros_like(mean)
+                np.add.at(heard, listeners, b.data[:, None] * draws)
+            return np.asarray(game.anchored_data + heard)
+
+        return hear
+
+    def predicted_floor(self, game: Game) -> FloatArray | None:
+        """Variance of each entry of the profile after the last round, from the covariance recursion of T8.
+
+        With one-round gains ``M_t = (1 − γ_t) I + γ_t B`` the noise of round k reaches the last round through
+        ``M_T … M_{k+1}``; its entries are squared and summed against ``V_j / n_k``, V the variance at equilibrium. For the
+        constant schedule this is the diagonal of the Lyapunov solution, up to what the finite number of rounds leaves.
+
+        Returns
+        -------
+        ndarray, shape (n_agents, dim), or None above 1000 agents
+        """
+        if game.n_agents > _PREDICTION_LIMIT:
+            return None
+        variance = game.family.variance(game.family.to_natural(game.equilibrium_mean))
+        b = game.weights.off_diagonal.toarray()
+        gain_of_noise = np.zeros_like(b)
+        spread = np.eye(game.n_agents)
+        for size, gain in zip(self.sizes()[::-1], self.gains()[::-1]):
+            if self.exchange == "broadcast":
+                fresh = (spread @ b) ** 2
+            else:
+                fresh = spread**2 @ b**2
+            gain_of_noise += gain**2 / size * fresh
+            spread = (1.0 - gain) * spread + gain * (spread @ b)
+            if np.max(spread) < 1e-9:
+                break
+        return np.asarray(gain_of_noise @ variance)
+
+
+def _mean_of_samples(
+    game: Game, theta: FloatArray, n: int, root: np.random.SeedSequence, t: int, method: str
+) -> FloatArray:
+    """The average statistic of n samples of each row of θ, in stream t of the root."""
+    if method == "auto":
+        drawn = game.family._sum_law(theta, n, stream(root, t))
+        if drawn is not None:
+            return drawn
+    child = np.random.SeedSequence(root.entropy, spawn_key=(*root.spawn_key, t))
+    return game.family._estimate_by_samples(theta, n, child).mean
