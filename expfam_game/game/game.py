@@ -153,8 +153,8 @@ class Game:
         if self.counts is None:
             raise InvalidInput("pseudo_count needs the sample sizes: give counts= beside means=")
         prior = self.family.reference_mean() if prior_mean is None else self.family._checked_mean(prior_mean)
-        share = (self.counts / (self.counts + pseudo_count))[:, None]
-        return share * means + (1.0 - share) * prior
+        counts = self.counts[:, None]
+        return np.asarray((counts * means + pseudo_count * prior) / (counts + pseudo_count))
 
     # ------------------------------------------------------------------ best response (T1)
 

@@ -100,7 +100,11 @@ _PATIENCE = 2000
 
 
 class ErrorGauge:
-    """Turns residuals into bounds on the distance from the equilibrium (T4), with an allowance for rounding."""
+    """Turns residuals into bounds on the distance from the equilibrium (T4), with an allowance for rounding.
+
+    A residual is a sum of at most ``longest_row + 1`` products of weights, which sum to one, and means of size at most
+    ``scale``: float64 evaluates it to within ``(longest_row + 4) ε scale``.
+    """
 
     def __init__(self, game: Game) -> None:
         game.weights.require_anchored()
@@ -108,19 +112,18 @@ class ErrorGauge:
         self.v = game.v
         self.scale = np.max(np.abs(game.means[trusted]), axis=0)
         longest_row = int(np.max(np.diff(game.weights.matrix.indptr)))
-        self.unit = 4.0 * (longest_row + 4) * np.finfo(float).eps
-        self.rounding_floor = 2.0 * self.unit * float(np.max(self.v))
+        self.unit = (longest_row + 4) * float(np.finfo(float).eps)
+        self.rounding_floor = 4.0 * self.unit * float(np.max(self.v))
 
     def bound(self, residual: FloatArray) -> FloatArray:
-        """Entrywise bound on |μ − μ*|, rounding of the residual and of v included."""
-        largest = np.max(np.abs(residual), axis=0) + self.unit / 4 * self.scale
-        return np.asarray(self.v[:, None] * largest * (1.0 + 1e-9))
+        """Entrywise bound on |μ − μ*|, rounding of the residual included."""
+        return np.asarray(self.v[:, None] * (np.max(np.abs(residual), axis=0) + self.unit * self.scale))
 
     def relative_bound(self, residual: FloatArray) -> float:
-        """``max v · max_d (max_k |r_kd| / scale_d)``, rounding apart."""
+        """The largest entry of ``bound``, each statistic relative to its scale."""
         largest = np.max(np.abs(residual), axis=0)
         ratio = np.divide(largest, self.scale, out=np.where(largest > 0, np.inf, 0.0), where=self.scale > 0)
-        return float(np.max(self.v) * np.max(ratio))
+        return float(np.max(self.v) * (np.max(ratio) + self.unit))
 
 
 class Recorder:

@@ -28,7 +28,7 @@ class Contraction(IterativeSolver):
     >>> import expfam_game as eg
     >>> solution = eg.solve(eg.catalog.two_agents(0.5), eg.solvers.Contraction(tolerance=1e-10))
     >>> solution.status.name, solution.steps
-    ('CONVERGED', 34)
+    ('CONVERGED', 33)
     """
 
     anderson: int = 0

@@ -13,6 +13,9 @@ from expfam_game.game.game import Game
 from expfam_game.solvers.base import ErrorGauge, Recorder, Solver, finish, require
 from expfam_game.solvers.solution import Solution, Status
 
+_EXPECTED = 1e-12
+"""The default tolerance of the iterative solvers, for the status of a direct solve."""
+
 
 @dataclass(frozen=True)
 class Direct(Solver):
@@ -43,8 +46,8 @@ class Direct(Solver):
         gauge = ErrorGauge(game)
         bound = gauge.relative_bound(game._best_response(mean) - mean)
         recorder.record(1, bound, float("nan"), mean)
-        if bound <= gauge.rounding_floor:
-            status = Status.CONVERGED if bound <= 1e-12 else Status.PRECISION_LIMIT
+        if bound <= _EXPECTED:
+            status = Status.CONVERGED
         else:
-            status = Status.CONVERGED if bound <= 1e-12 else Status.MAX_STEPS
+            status = Status.PRECISION_LIMIT if bound <= gauge.rounding_floor else Status.STALLED
         return finish(game, self, np.asarray(mean), status, 1, recorder)

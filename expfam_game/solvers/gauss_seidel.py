@@ -33,8 +33,8 @@ class GaussSeidel(IterativeSolver):
     --------
     >>> import expfam_game as eg
     >>> game = eg.catalog.two_agents(0.5)
-    >>> eg.solvers.GaussSeidel().predicted_rate(game), eg.solvers.Contraction().predicted_rate(game)
-    (0.25, 0.5)
+    >>> [round(s.predicted_rate(game), 6) for s in (eg.solvers.GaussSeidel(), eg.solvers.Contraction())]
+    [0.25, 0.5]
     """
 
     order: Literal["forward", "backward", "random"] = "forward"

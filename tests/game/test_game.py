@@ -1,0 +1,140 @@
+"""Game: data in one pass, errors that name the agent, structure for small and large games."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+import expfam_game as eg
+from expfam_game.errors import InvalidData, InvalidInput, InvalidMeanParameter
+from expfam_game.game import linear
+
+FAMILY = eg.families.Bernoulli(2)
+TWO = eg.Weights.complete(2, 0.5)
+
+
+def test_means_are_the_same_from_arrays_batches_and_memory_maps(tmp_path):
+    rng = np.random.default_rng(0)
+    data = [rng.integers(0, 2, size=(n, 2)) for n in (40_000, 7)]
+    np.save(tmp_path / "x.npy", data[0])
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    batches = (chunk for chunk in np.array_split(data[0], 13))
+    expected = [x.mean(axis=0) for x in data]
+    for first in (data[0], mapped, batches, data[0].tolist()):
+        game = eg.Game(FAMILY, TWO, [first, data[1]])
+        np.testing.assert_allclose(game.means, expected, rtol=1e-15)
+        np.testing.assert_array_equal(game.counts, [40_000, 7])
+
+
+def test_sums_are_compensated():
+    """A mean of 1 + tiny terms whose naive sum would lose them."""
+    values = np.concatenate([[1e16], np.ones(3 * (1 << 14)), [-1e16]])
+    game = eg.Game(eg.families.KnownVarianceGaussian(1.0), eg.Weights.from_dense([[1.0]]), [values])
+    exact = float(sum(map(Fraction, values.tolist())) / len(values))
+    # Within a chunk the pairwise sum still rounds; across chunks nothing is lost.
+    assert game.means[0, 0] == pytest.approx(exact, rel=1e-3)
+
+
+def test_agents_without_data():
+    weights = eg.Weights.from_dense([[0.0, 1.0], [0.5, 0.5]])
+    game = eg.Game(FAMILY, weights, [None, [[0, 1], [1, 0]]])
+    np.testing.assert_allclose(eg.solve(game).mean[0, 0], 0.5)
+    np.testing.assert_array_equal(game.counts, [0, 2])
+    for nothing in (None, [], np.zeros((0, 2)), iter([])):
+        with pytest.raises(InvalidData, match="agent 0 has no data, but its self-weight is 0.5") as caught:
+            eg.Game(FAMILY, TWO, [nothing, [[0, 1]]])
+        assert caught.value.agent == 0
+    with pytest.raises(InvalidData, match=r"agent 1 has no mean .* self-weight is 0.5"):
+        eg.Game(FAMILY, TWO, means=[[0.5, 0.5], [np.nan, np.nan]])
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ([[[0, 1]], [[0, 2]]], r"agent 1: value of sample 0, entry 1 is 2: .* 0 or 1"),
+        ([[[0, 1]], [[0, np.nan]]], r"agent 1: .* must be finite"),
+        ([[[0, 1]], [[0, 1, 1]]], r"agent 1: samples of Bernoulli\(dim=2\) must have shape \(\.\.\., 2\)"),
+        ([[[0, 1]], 3.0], "array or an iterator of arrays, got float"),
+    ],
+)
+def test_bad_data_names_the_agent(data, message):
+    with pytest.raises(InvalidData, match=message):
+        eg.Game(FAMILY, TWO, data)
+
+
+def test_bad_arguments():
+    with pytest.raises(InvalidInput, match="either data= .* or means="):
+        eg.Game(FAMILY, TWO)
+    with pytest.raises(InvalidInput, match="either data= .* or means="):
+        eg.Game(FAMILY, TWO, [[[0, 1]], [[0, 1]]], means=np.full((2, 2), 0.5))
+    with pytest.raises(InvalidInput, match="data has 1 items, but the weights are for 2 agents"):
+        eg.Game(FAMILY, TWO, [[[0, 1]]])
+    with pytest.raises(InvalidMeanParameter, match=r"shape \(n_agents, dim\) = \(2, 2\), got \(2, 3\)"):
+        eg.Game(FAMILY, TWO, means=np.full((2, 3), 0.5))
+    with pytest.raises(InvalidMeanParameter, match="means: row 1, .* outside the closed mean space") as caught:
+        eg.Game(FAMILY, TWO, means=[[0.5, 0.5], [0.5, 1.1]])
+    assert caught.value.agent == 1
+    with pytest.raises(InvalidInput, match="counts must be 2 non-negative integers"):
+        eg.Game(FAMILY, TWO, means=np.full((2, 2), 0.5), counts=[1, -1])
+    with pytest.raises(InvalidInput, match="pseudo_count is -1"):
+        eg.Game(FAMILY, TWO, means=np.full((2, 2), 0.5), counts=[1, 1], pseudo_count=-1)
+    with pytest.raises(InvalidInput, match="pseudo_count needs the sample sizes"):
+        eg.Game(FAMILY, TWO, means=np.full((2, 2), 0.5), pseudo_count=1)
+    with pytest.raises(InvalidMeanParameter, match="strictly between 0 and 1"):
+        eg.Game(FAMILY, TWO, means=np.full((2, 2), 0.5), counts=[1, 1], pseudo_count=1, prior_mean=[0.0, 0.5])
+    with pytest.raises(InvalidInput, match="a profile must have shape"):
+        eg.Game(FAMILY, TWO, means=np.full((2, 2), 0.5)).residual([[0.5]])
+
+
+def test_a_game_cannot_be_changed_behind_its_certificate():
+    game = eg.catalog.ring()
+    with pytest.raises(ValueError, match="read-only"):
+        game.means[0, 0] = 0.9
+    other = eg.catalog.ring(self_weight=0.25)
+    assert game.fingerprint() == eg.catalog.ring().fingerprint() != other.fingerprint()
+
+
+@pytest.mark.parametrize("weights", [eg.Weights.ring(2500, 0.3), eg.Weights.erdos_renyi(2500, 0.01, 0.3, seed=0)])
+def test_influence_of_large_games_is_an_operator(weights):
+    """LU on the ring, Krylov on the random graph, against a dense solve by LAPACK."""
+    means = np.random.default_rng(0).uniform(size=(weights.n_agents, 1))
+    game = eg.Game(eg.families.Bernoulli(1), weights, means=means)
+    operator = game.influence()
+    dense = np.linalg.inv(np.eye(2500) - weights.off_diagonal.toarray()) * weights.self_weights
+    y = np.random.default_rng(1).normal(size=2500)
+    np.testing.assert_allclose(operator @ y, dense @ y, atol=1e-11)
+    np.testing.assert_allclose(operator.T @ y, dense.T @ y, atol=1e-11)
+    np.testing.assert_allclose(game.equilibrium_mean, dense @ means, atol=1e-12)
+    assert game.spectral_radius == pytest.approx(0.7, rel=1e-9)
+
+
+def test_krylov_and_lu_agree_where_both_are_hard():
+    """A grid with self-weight 0.01: slow mixing, several statistics at once."""
+    b = eg.Weights.grid(30, 30, 0.01).off_diagonal
+    rhs = np.random.default_rng(0).normal(size=(900, 3))
+    dense = np.linalg.solve(np.eye(900) - b.toarray(), rhs)
+    scale = np.abs(dense).max()
+    np.testing.assert_allclose(linear.solve_lu(b, rhs), dense, atol=1e-12 * scale)
+    np.testing.assert_allclose(linear.solve_krylov(b, rhs), dense, atol=1e-11 * scale)
+
+
+def test_lu_is_chosen_by_fill():
+    assert linear.lu_is_cheap(eg.Weights.ring(50_000, 0.1).off_diagonal)
+    assert not linear.lu_is_cheap(eg.Weights.erdos_renyi(20_000, 5e-4, 0.1, seed=0).off_diagonal)
+    assert linear.lu_is_cheap(sparse.csr_array((3, 3)))
+
+
+def test_catalogue():
+    for name in eg.catalog.names():
+        game = eg.catalog.load(name)
+        assert isinstance(game, eg.Game)
+        assert len(eg.catalog.describe(name)) > 20
+    with pytest.raises(InvalidInput, match="no game named 'tow_agents'.*two_agents"):
+        eg.catalog.load("tow_agents")
+    hub = eg.solve(eg.catalog.star_one_owner())
+    np.testing.assert_allclose(hub.mean, 0.3, rtol=1e-15)
+    chain = eg.catalog.chain_without_data(4)
+    np.testing.assert_allclose(chain.v, [4, 3, 2, 1])
+    assert chain.spectral_radius == 0
+    assert chain.q == 0.75
