@@ -17,7 +17,7 @@ class GradientPlay(IterativeSolver):
     """Explicit Euler steps of ``θ̇_i = t_i − μ(θ_i)``, the gradient of agent i's own utility (T7).
 
     Agent i's rate is ``step_size / λ_max(F_i(θ_i))``, so the rate follows the curvature that the agent sees; a step that
-    would leave the natural parameter space is halved until it does not. The flow converges for every anchored game
+    would leave the natural parameter space, or overshoot the agent's best response, is halved until it does not. The flow converges for every anchored game
     (T7), for any fixed rates; the discrete steps do so for a small enough ``step_size``. Ill-conditioned Fisher
     information makes it slow: that is the price of plain gradients, and the reason for natural ones.
 
@@ -49,7 +49,7 @@ class GradientPlay(IterativeSolver):
         def ascend(mean: FloatArray, residual: FloatArray) -> FloatArray:
             nonlocal theta
             rate = self.step_size / _largest_curvature(game, theta)
-            theta = _feasible_step(game, theta, rate[:, None] * residual)
+            theta = _safe_step(game, theta, mean + residual, rate[:, None] * residual)
             return family._to_mean(theta)
 
         return self.iterate(game, family._to_mean(theta), ascend, recorder)
@@ -75,16 +75,25 @@ def _largest_curvature(game: Game, theta: FloatArray) -> FloatArray:
     return np.asarray(np.linalg.eigvalsh(game.family._fisher_information(theta))[:, -1])
 
 
-def _feasible_step(game: Game, theta: FloatArray, step: FloatArray) -> FloatArray:
-    """θ + step, with the step of each agent halved until it stays in the natural parameter space."""
-    candidate = theta + step
+def _safe_step(game: Game, theta: FloatArray, target: FloatArray, step: FloatArray) -> FloatArray:
+    """θ + step, the step of each agent halved while it leaves Θ or overshoots its best response badly.
+
+    Along the step s the slope of the agent's own utility is ⟨s, t − μ⟩. With a rate of at most 1/λ_max it stays
+    non-negative where the curvature is constant; where the curvature grows (Poisson, Gamma) it may turn, and a slope of
+    minus half the first one or worse means that the step went too far. Slopes, unlike utilities, do not cancel.
+    """
+    start = np.sum(step * (target - game.family._to_mean(theta)), axis=1)
     for _ in range(60):
-        outside = ~np.atleast_1d(game.family.in_natural_space(candidate))
-        if not outside.any():
-            return np.asarray(candidate)
-        step = np.where(outside[:, None], 0.5 * step, step)
         candidate = theta + step
-    return theta
+        bad = ~np.atleast_1d(game.family.in_natural_space(candidate))
+        with np.errstate(over="ignore", invalid="ignore"):
+            end = np.sum(step * (target - game.family._to_mean(np.where(bad[:, None], theta, candidate))), axis=1)
+        bad |= ~(end >= -0.5 * start)
+        if not bad.any():
+            break
+        step = np.where(bad[:, None], 0.5 * step, step)
+        start = np.where(bad, 0.5 * start, start)
+    return np.asarray(theta + np.where(bad[:, None], 0.0, step))
 
 
 def _radius(matrix: FloatArray) -> float:
