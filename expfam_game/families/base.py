@@ -19,7 +19,13 @@ import numpy as np
 from scipy.special import roots_jacobi
 
 from expfam_game._typing import AnyArray, ArrayLike, BoolArray, FloatArray, Seed
-from expfam_game.errors import InvalidData, InvalidInput, InvalidMeanParameter, InvalidNaturalParameter
+from expfam_game.errors import (
+    InvalidData,
+    InvalidInput,
+    InvalidMeanParameter,
+    InvalidNaturalParameter,
+    InversionFailed,
+)
 from expfam_game.kernels.streams import seed_sequence, stream
 
 if TYPE_CHECKING:
@@ -127,6 +133,10 @@ class Family(ABC):
     def _mean_log_base(self, theta: FloatArray) -> FloatArray:
         """E_θ[log h(x)], needed by the entropy; zero by default, to be overridden with ``_log_base``."""
         return np.zeros(theta.shape[:-1])
+
+    def _sample_statistic(self, theta: FloatArray, n: int, rng: np.random.Generator) -> FloatArray:
+        """φ of n samples, shape ``(..., n, dim)``; override where φ is representable though the sample is not."""
+        return self._statistic(self._sample(theta, n, rng))
 
     def _sum_law(self, theta: FloatArray, n: int, rng: np.random.Generator) -> FloatArray | None:
         """The mean statistic of n samples, drawn from its exact law in O(1) of n; None where no such law is known."""
@@ -249,8 +259,9 @@ class Family(ABC):
         >>> float(eg.families.Poisson().kl([0.0], [0.0]))
         0.0
         """
-        a, b = np.broadcast_arrays(self._checked_natural(theta_a), self._checked_natural(theta_b))
-        return np.maximum(self._kl(a, b), 0.0)
+        a, b = self._checked_natural(theta_a), self._checked_natural(theta_b)
+        shape = np.broadcast_shapes(a.shape, b.shape)
+        return np.maximum(self._kl(_expanded(a, shape), _expanded(b, shape)), 0.0)
 
     def log_prob(self, x: ArrayLike, theta: ArrayLike) -> FloatArray:
         """Log-density of x in nats, relative to counting or Lebesgue measure.
@@ -352,7 +363,7 @@ class Family(ABC):
         mean, scatter = np.zeros(self.dim), np.zeros(self.dim)
         for block, start in enumerate(range(0, n, _BLOCK)):
             size = min(_BLOCK, n - start)
-            phi = self._statistic(self._sample(theta, size, stream(root, agent, block)))
+            phi = self._sample_statistic(theta, size, stream(root, agent, block))
             block_mean = phi.mean(axis=0)
             shift = block_mean - mean
             scatter += np.sum((phi - block_mean) ** 2, axis=0) + shift**2 * (start * size / (start + size))
@@ -445,7 +456,8 @@ class Family(ABC):
                 )
                 + f", got {array.shape}"
             )
-        for holds, rule in [(np.isfinite(array), "it must be finite"), *self._support_rules(array)]:
+        _raise_unless(np.isfinite(array), "it must be finite", array, batch, InvalidData, "value", "sample", ())
+        for holds, rule in self._support_rules(array):
             _raise_unless(holds, rule, array, batch, InvalidData, "value", "sample", ())
         return array
 
@@ -506,6 +518,24 @@ def _raise_unless(
         entry=(entry[0] if len(entry) == 1 else entry) if entry else None,
         rule=rule,
     )
+
+
+def require_converged(family: Family, theta: FloatArray, mu: FloatArray) -> FloatArray:
+    """``theta``, or :class:`InversionFailed` for the first agent whose natural parameter is not finite."""
+    failed = ~np.isfinite(theta).all(axis=-1)
+    if np.any(failed):
+        index = tuple(int(k) for k in np.argwhere(failed)[0])
+        who = f" of agent {index[0] if len(index) == 1 else index}" if index else ""
+        raise InversionFailed(
+            f"{family!r}: no natural parameter found for mean parameter{who} {np.array2string(mu[index], threshold=8)}: "
+            "it is too close to the boundary of the mean space"
+        )
+    return theta
+
+
+def _expanded(values: FloatArray, shape: tuple[int, ...]) -> FloatArray:
+    """The values broadcast to a shape, as an array that compiled kernels can take; not copied where it fits already."""
+    return values if values.shape == shape else np.array(np.broadcast_to(values, shape))
 
 
 def _field_bytes(value: object) -> bytes:
