@@ -232,13 +232,13 @@ class Family(ABC):
 
     def _entropy(self, theta: FloatArray) -> FloatArray:
         linear = np.sum(theta * self._to_mean(theta), axis=-1)
-        return self._log_partition(theta) - linear - self._mean_log_base(theta)
+        return np.asarray(self._log_partition(theta) - linear - self._mean_log_base(theta))
 
     def conjugate(self, mu: ArrayLike) -> FloatArray:
         """The convex conjugate A*(μ) = ⟨θ, μ⟩ − A(θ), minus the entropy relative to h; shape (..., dim) to (...)."""
         mu = self._checked_mean(mu)
         theta = self._to_natural(mu)
-        return np.sum(theta * mu, axis=-1) - self._log_partition(theta)
+        return np.asarray(np.sum(theta * mu, axis=-1) - self._log_partition(theta))
 
     def kl(self, theta_a: ArrayLike, theta_b: ArrayLike) -> FloatArray:
         """Kullback–Leibler divergence KL(p_a ‖ p_b) in nats, the Bregman divergence of A (T1).
@@ -281,7 +281,7 @@ class Family(ABC):
         samples = self._checked_samples(x)
         natural = self._checked_natural(theta)
         linear = np.sum(self._statistic(samples) * natural, axis=-1)
-        return linear + self._log_base(samples) - self._log_partition(natural)
+        return np.asarray(linear + self._log_base(samples) - self._log_partition(natural))
 
     def sample(self, theta: ArrayLike, n: int, seed: Seed) -> AnyArray:
         """Draw n independent samples for each θ.
@@ -388,7 +388,7 @@ class Family(ABC):
         values = self._shaped(mu, InvalidMeanParameter, "mean parameters")
         with np.errstate(all="ignore"):
             per_entry = [~holds for holds, _ in self._mean_rules(values) if holds.shape == values.shape]
-        return np.logical_or.reduce([~np.isfinite(values), *per_entry])
+        return np.asarray(np.logical_or.reduce([~np.isfinite(values), *per_entry]))
 
     # ------------------------------------------------------------------ identity
 
@@ -560,7 +560,9 @@ def integrated_bregman(
     Gauss–Jacobi quadrature with 16 nodes: exact to rounding where F varies by less than a few powers of e from a to
     a + d, which is where the defining difference A(b) − A(a) − ⟨μ(a), d⟩ would cancel.
     """
-    return np.sum([weight * quadratic_form(a + node * d, d) for node, weight in zip(_NODES, _NODE_WEIGHTS)], axis=0)
+    return np.asarray(
+        np.sum([weight * quadratic_form(a + node * d, d) for node, weight in zip(_NODES, _NODE_WEIGHTS)], axis=0)
+    )
 
 
 def _bregman(family: Family, a: FloatArray, b: FloatArray) -> FloatArray:
@@ -571,7 +573,7 @@ def _bregman(family: Family, a: FloatArray, b: FloatArray) -> FloatArray:
     scale = np.abs(log_a) + np.abs(log_b) + np.sum(np.abs(slope), axis=-1)
     cancels = value < 1e-7 * scale
     if not np.any(cancels):
-        return value
+        return np.asarray(value)
     result = np.array(value)
     result[cancels] = integrated_bregman(
         lambda theta, step: _quadratic_form(family, theta, step), a[cancels], d[cancels]
@@ -582,5 +584,5 @@ def _bregman(family: Family, a: FloatArray, b: FloatArray) -> FloatArray:
 def _quadratic_form(family: Family, theta: FloatArray, d: FloatArray) -> FloatArray:
     """dᵀ F(θ) d."""
     if family.separable:
-        return np.sum(family._variance(theta) * d**2, axis=-1)
-    return np.einsum("...i,...ij,...j->...", d, family._fisher_information(theta), d)
+        return np.asarray(np.sum(family._variance(theta) * d**2, axis=-1))
+    return np.asarray(np.einsum("...i,...ij,...j->...", d, family._fisher_information(theta), d))

@@ -1,1 +1,10 @@
-"""To be described."""
+"""Functions that draw on a given Matplotlib Axes and return it; Matplotlib is imported inside (extra ``plot``).
+
+``curves.py`` (error against round), ``graphs.py`` (who listens to whom, whose data ends up where), ``pictures.py``
+(mosaics of images), ``bars.py`` (regrets and proved bounds per agent), ``style.py`` (colours). A plot that shows a bound
+says which grade of evidence it has.
+"""
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)
