@@ -545,6 +545,8 @@ def _field_bytes(value: object) -> bytes:
         return b"(" + b",".join(map(_field_bytes, value)) + b")"
     if isinstance(value, Family):
         return value.fingerprint().encode()
+    if isinstance(value, (int, float, np.integer, np.floating)):
+        return repr(float(value)).encode()  # Weibull(2), Weibull(2.0) and Weibull(np.float64(2)) are the same family
     return repr(value).encode()
 
 

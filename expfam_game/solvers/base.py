@@ -207,6 +207,14 @@ def isolated_start(game: Game) -> FloatArray:
     return start
 
 
+def interior_start(game: Game) -> FloatArray:
+    """The isolated start, with agents whose data lies on the boundary moved halfway to the family's reference mean."""
+    start = isolated_start(game)
+    outside = ~np.atleast_1d(game.family.in_mean_space(start))
+    start[outside] = 0.5 * (start[outside] + game.family.reference_mean())
+    return start
+
+
 def require(solver: object, holds: bool, name: str, rule: str) -> None:
     """Raise InvalidInput about a hyper-parameter."""
     if not holds:

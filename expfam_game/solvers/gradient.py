@@ -8,7 +8,7 @@ import numpy as np
 
 from expfam_game._typing import FloatArray
 from expfam_game.game.game import Game
-from expfam_game.solvers.base import IterativeSolver, Recorder, isolated_start, require
+from expfam_game.solvers.base import IterativeSolver, Recorder, interior_start, require
 from expfam_game.solvers.solution import Solution
 
 
@@ -42,9 +42,7 @@ class GradientPlay(IterativeSolver):
     def run(self, game: Game, start: FloatArray | None, recorder: Recorder) -> Solution:
         game.require_interior(game.equilibrium_mean)
         family = game.family
-        # Halfway to a fixed interior mean: data may lie on the boundary, where no natural parameter exists.
-        first = 0.5 * (isolated_start(game) + family.reference_mean()) if start is None else start
-        theta = family.to_natural(first)
+        theta = family.to_natural(interior_start(game) if start is None else start)
 
         def ascend(mean: FloatArray, residual: FloatArray) -> FloatArray:
             nonlocal theta

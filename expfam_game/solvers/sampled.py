@@ -11,7 +11,7 @@ import numpy as np
 from expfam_game._typing import FloatArray
 from expfam_game.game.game import Game
 from expfam_game.kernels.streams import seed_sequence, stream
-from expfam_game.solvers.base import ErrorGauge, Recorder, Solver, finish, isolated_start, require
+from expfam_game.solvers.base import ErrorGauge, Recorder, Solver, finish, interior_start, require
 from expfam_game.solvers.solution import NoiseFloor, Solution, Status
 
 _PREDICTION_LIMIT = 1000
@@ -84,7 +84,7 @@ class SampledPlay(Solver):
         game.require_interior(goal)
         gauge = ErrorGauge(game)
         hear = self._ear(game)
-        mean = isolated_start(game) if start is None else start
+        mean = interior_start(game) if start is None else start
         squared, used, burn_in = np.zeros_like(goal), 0, self._burn_in(game)
         for t, (size, gain) in enumerate(zip(self.sizes(), self.gains())):
             if not game.family.in_mean_space(mean).all():

@@ -182,3 +182,20 @@ def test_default_choice():
 def test_progress_bar_is_silent_unless_asked_for(capsys):
     eg.solve(eg.catalog.ring(), S.Contraction())
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("solver", [S.GradientPlay(), S.SampledPlay(rounds=50, seed=1)])
+def test_boundary_data_is_no_obstacle_where_the_equilibrium_is_interior(solver):
+    game = eg.Game(eg.families.Bernoulli(1), eg.Weights.complete(2, 0.5), means=[[0.0], [0.6]])
+    assert eg.solve(game, solver).status.success
+
+
+def test_sampled_play_that_loses_a_category_says_so():
+    """Two agents with little data and one sample a round: soon nobody draws a one."""
+    weights = eg.Weights.from_dense([[0.0, 1.0], [0.5, 0.5]])
+    game = eg.Game(eg.families.Bernoulli(1), weights, means=[[np.nan], [0.01]])
+    solution = eg.solve(game, S.SampledPlay(n_samples=1, rounds=50), throw=False)
+    assert solution.status is eg.Status.BOUNDARY
+    assert solution.steps < 50
+    with pytest.raises(SolverFailed, match="boundary of the mean space"):
+        eg.solve(game, S.SampledPlay(n_samples=1, rounds=50))
