@@ -1,4 +1,4 @@
-from . import certificates, errors, families, game, plots, solvers
+from . import certificates, datasets, errors, families, files, game, plots, solvers
 from .certificates.certificate import Certificate, Claim, Grade
 from .certificates.certify import certify
 from .certificates.check import check
@@ -27,8 +27,10 @@ __all__ = [
     "certificates",
     "certify",
     "check",
+    "datasets",
     "errors",
     "families",
+    "files",
     "game",
     "plots",
     "solve",

@@ -173,7 +173,7 @@ def _grid(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> G
 
 
 def _load(game: str, pseudo_count: float | None) -> Game:
-    from expfam_game.game_files import load_game
+    from expfam_game.files import load_game
 
     return load_game(game, pseudo_count=pseudo_count)
 
@@ -246,7 +246,7 @@ def solve(
 ) -> None:
     """Find the Nash equilibrium of a game and save it."""
     from expfam_game import solve as solve_game
-    from expfam_game.game_files import save_solution
+    from expfam_game.files import save_solution
 
     loaded = _load(game, pseudo_count)
     loaded.weights.require_anchored()
@@ -300,7 +300,7 @@ def _option(key: str) -> str:
 
 def _hyper_parameters(kind: type[Solver], options: dict[str, Any]) -> dict[str, Any]:
     """The options with the types of the solver's fields."""
-    from expfam_game.data_files import suggestion
+    from expfam_game.files.data import suggestion
 
     known = {field.name: str(field.type) for field in fields(kind)}
     for key in options:
@@ -372,7 +372,7 @@ def certify(
 ) -> None:
     """Prove bounds on the error and the regret of a solution, and save them as a certificate."""
     from expfam_game import certify as certify_solution
-    from expfam_game.game_files import load_solution
+    from expfam_game.files import load_solution
 
     loaded = _load(game, pseudo_count)
     profile = load_solution(solution, loaded)
@@ -415,7 +415,7 @@ def check(
     """Check a certificate against a game, trusting neither the solver nor whoever wrote the certificate."""
     from expfam_game import Certificate
     from expfam_game import check as check_certificate
-    from expfam_game.data_files import nearby_file
+    from expfam_game.files.data import nearby_file
 
     try:
         loaded = _load(game, pseudo_count)
@@ -453,7 +453,7 @@ def sample(
     """Draw samples from an agent's model at the equilibrium."""
     import numpy as np
 
-    from expfam_game.game_files import load_solution
+    from expfam_game.files import load_solution
 
     target = Path(out)
     if target.suffix not in (".npy", ".csv"):
@@ -561,7 +561,7 @@ def _draw(kind: _Kind, game: Game, solution: str | None, shape: str | None, targ
 def _solution(game: Game, file: str | None) -> Solution:
     """The saved solution, or a fresh one."""
     from expfam_game import solve as solve_game
-    from expfam_game.game_files import load_solution
+    from expfam_game.files import load_solution
 
     return solve_game(game) if file is None else load_solution(file, game)
 

@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 
 import expfam_game as eg
 from expfam_game import cli, errors
-from expfam_game.game_files import load_array, load_game, load_solution
+from expfam_game.files import load_array, load_game, load_solution
 
 GAME = """
 [family]
@@ -280,7 +280,7 @@ def test_complaints_of_sample() -> None:
 
 
 def test_no_samples_from_the_boundary() -> None:
-    from expfam_game.game_files import save_solution
+    from expfam_game.files import save_solution
 
     game = eg.catalog.boundary()
     save_solution("edge", game, eg.solve(game, throw=False))

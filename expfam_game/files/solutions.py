@@ -14,8 +14,8 @@ import scipy
 
 from expfam_game import __version__
 from expfam_game._typing import AnyArray
-from expfam_game.data_files import nearby_file, opened
 from expfam_game.errors import InvalidInput
+from expfam_game.files.data import nearby_file, opened
 from expfam_game.game.game import Game
 from expfam_game.solvers.solution import History, NoiseFloor, Solution, Status
 

@@ -1,7 +1,6 @@
 """Game files: a game described in TOML, with its data and weights in files beside it.
 
-The arrays themselves are read by ``data_files.py``, solutions are saved by ``solution_files.py``; their functions for
-users are repeated here. Every complaint names the file, the table and the key.
+Every complaint names the file, the table and the key.
 """
 
 from __future__ import annotations
@@ -19,7 +18,9 @@ import numpy as np
 
 from expfam_game import families
 from expfam_game._typing import AnyArray, FloatArray
-from expfam_game.data_files import (
+from expfam_game.errors import InvalidInput
+from expfam_game.families.base import Family
+from expfam_game.files.data import (
     batches,
     existing,
     load_array,
@@ -31,14 +32,9 @@ from expfam_game.data_files import (
     suggestion,
     weights_of_edges,
 )
-from expfam_game.errors import InvalidInput
-from expfam_game.families.base import Family
 from expfam_game.game import catalog
 from expfam_game.game.game import Game
 from expfam_game.game.weights import Weights
-from expfam_game.solution_files import load_solution, save_solution
-
-__all__ = ["load_array", "load_game", "load_solution", "load_weights", "save_solution"]
 
 CATALOG_PREFIX = "catalog:"
 """``catalog:NAME`` stands for a game of the catalogue wherever a path to a game file is expected."""

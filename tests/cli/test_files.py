@@ -13,14 +13,14 @@ from scipy import sparse
 
 import expfam_game as eg
 from expfam_game import errors
-from expfam_game.game_files import (
-    FAMILY_NAMES,
+from expfam_game.files import (
     load_array,
     load_game,
     load_solution,
     load_weights,
     save_solution,
 )
+from expfam_game.files.games import FAMILY_NAMES
 
 pyarrow = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet")

@@ -1,0 +1,75 @@
+"""C3: a box that contains the equilibrium mean μ*.
+
+Let r = D m + B μ − μ be the residual of the profile μ. Then (I − B)(μ − μ*) = −r, and by C2
+|μ − μ*|_i ≤ (w_i/s) max_k |r_k|, for each statistic by itself. For small games the box is instead the exact rational
+solution of (I − B) μ* = D m, rounded outwards.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from flint import fmpq, fmpq_mat, fmpz_mat
+from scipy import sparse
+
+from expfam_game._typing import FloatArray
+from expfam_game.certificates.rounding import Arithmetic, down, enclose, lowered, raised, rational, up
+
+Numerators = tuple[tuple[int, ...], ...]
+
+
+def residual_box(
+    alpha: sparse.csr_array,
+    means: FloatArray,
+    mean: FloatArray,
+    w: FloatArray,
+    s: float,
+    arithmetic: Arithmetic,
+    precision: int,
+) -> tuple[FloatArray, FloatArray]:
+    """The box μ ± (w_i/s) max_k |r_k|, every rounding error included."""
+    lower, upper = enclose(alpha, means, mean, mean, arithmetic, precision)
+    residual = np.max(np.maximum(np.abs(lower), np.abs(upper)), axis=0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        radius = raised(raised(w[:, None] * residual) / s)
+    radius = np.where(residual > 0, radius, 0.0)
+    return np.where(radius > 0, lowered(mean - radius), mean), np.where(radius > 0, raised(mean + radius), mean)
+
+
+def rational_box(numerators: Numerators, denominator: int) -> tuple[FloatArray, FloatArray]:
+    """The rational numbers rounded outwards."""
+    exact = [[fmpq(value, denominator) for value in row] for row in numerators]
+    lower = np.array([[down(value) for value in row] for row in exact])
+    upper = np.array([[up(value) for value in row] for row in exact])
+    return lower, upper
+
+
+def is_solution(alpha: sparse.csr_array, means: FloatArray, numerators: Numerators, denominator: int) -> bool:
+    """Whether (I − B) n = d D m exactly, so that n/d is the equilibrium mean (unique by C2)."""
+    system, rhs = _rational_system(alpha, means)
+    return bool(denominator > 0 and system * fmpq_mat(fmpz_mat(numerators)) == denominator * rhs)
+
+
+def error_bound(mean: FloatArray, lower: FloatArray, upper: FloatArray) -> FloatArray:
+    """For each agent, how far any entry of μ can be from μ*."""
+    distance = np.maximum(upper - mean, mean - lower)
+    return np.asarray(np.max(np.where(distance == 0, 0.0, raised(distance)), axis=1))
+
+
+def solve(alpha: sparse.csr_array, means: FloatArray) -> tuple[Numerators, int]:
+    """The exact solution of (I − B) μ* = D m with one common denominator; used by ``certify``, not by ``check``."""
+    system, rhs = _rational_system(alpha, means)
+    numerators, denominator = system.solve(rhs).numer_denom()
+    return tuple(tuple(int(value) for value in row) for row in numerators.tolist()), int(denominator)
+
+
+def _rational_system(alpha: sparse.csr_array, means: FloatArray) -> tuple[Any, Any]:
+    """I − B and D m, exactly."""
+    dense = alpha.toarray()
+    trust = [rational(value) for value in np.diagonal(dense)]
+    others = [[rational(value) for value in row] for row in dense.tolist()]
+    size = range(len(trust))
+    system = [[fmpq(1) if i == j else -others[i][j] for j in size] for i in size]
+    rhs = [[trust[i] * rational(value) for value in means[i].tolist()] for i in size]
+    return fmpq_mat(system), fmpq_mat(rhs)
