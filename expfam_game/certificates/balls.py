@@ -31,9 +31,10 @@ from expfam_game.families.dirichlet import Beta, Dirichlet
 from expfam_game.families.exponential import Exponential, Laplace, Weibull
 from expfam_game.families.finite import Finite
 from expfam_game.families.gamma import Gamma
-from expfam_game.families.gaussian import DiagonalGaussian, Gaussian, KnownVarianceGaussian, LogNormal
+from expfam_game.families.gaussian import DiagonalGaussian, KnownVarianceGaussian, LogNormal
 from expfam_game.families.inverse_gaussian import InverseGaussian
 from expfam_game.families.ising import Ising
+from expfam_game.families.multivariate_gaussian import Gaussian
 from expfam_game.families.product import Product
 
 Ball: TypeAlias = Any

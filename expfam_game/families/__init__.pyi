@@ -8,10 +8,11 @@ from .exponential import Exponential, Laplace, Weibull
 from .finite import Finite
 from .from_statistic import FromStatistic
 from .gamma import Gamma
-from .gaussian import DiagonalGaussian, Gaussian, KnownVarianceGaussian, LogNormal
+from .gaussian import DiagonalGaussian, KnownVarianceGaussian, LogNormal
 from .inverse_gaussian import InverseGaussian
 from .ising import Ising
 from .markov_chain import MarkovChain
+from .multivariate_gaussian import Gaussian
 from .product import Product
 
 __all__ = [

@@ -44,9 +44,7 @@ class Categorical(Family):
 
     def __post_init__(self) -> None:
         if isinstance(self.k, bool) or not isinstance(self.k, (int, np.integer)) or self.k < 2:
-            raise InvalidInput(
-                f"Categorical: k is {self.k!r}; the number of categories must be an integer, at least 2"
-            )
+            raise InvalidInput(f"Categorical: k is {self.k!r}; the number of categories must be an integer, at least 2")
 
     @property
     def dim(self) -> int:
@@ -177,7 +175,5 @@ def _rise(a: FloatArray, b: FloatArray, log_p: FloatArray, step: FloatArray, top
     small = step < 1.0
     grown = np.exp(log_p + np.where(small, 0.0, step)) - np.exp(log_p)
     inner = np.sum(np.where(small, np.exp(log_p) * np.expm1(np.where(small, step, 0.0)), grown), axis=-1)
-    far = _log_sum_exp(b - np.take_along_axis(b, top, axis=-1)) - _log_sum_exp(
-        a - np.take_along_axis(a, top, axis=-1)
-    )
+    far = _log_sum_exp(b - np.take_along_axis(b, top, axis=-1)) - _log_sum_exp(a - np.take_along_axis(a, top, axis=-1))
     return np.where(near, np.log1p(inner), far)

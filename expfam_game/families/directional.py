@@ -55,9 +55,7 @@ class _Directional(Family):
 
     def _to_natural(self, mu: FloatArray) -> FloatArray:
         length = np.asarray(_length(mu))
-        kappa = resultant_concentrations(self._order, length.ravel(), (1.0 - length).ravel()).reshape(
-            length.shape
-        )
+        kappa = resultant_concentrations(self._order, length.ravel(), (1.0 - length).ravel()).reshape(length.shape)
         stretch = np.divide(kappa, length, out=np.full(length.shape, float(self.dim)), where=length > 0)
         return require_converged(self, stretch[..., None] * mu, mu)
 
@@ -143,9 +141,7 @@ class VonMises(_Directional):
 
     def from_mean_direction(self, direction: ArrayLike, concentration: ArrayLike) -> FloatArray:
         """Natural parameters κ (cos m, sin m) of angles m and concentrations κ ≥ 0, which broadcast."""
-        angle, kappa = np.broadcast_arrays(
-            np.asarray(direction, dtype=np.float64), _checked_kappa(concentration)
-        )
+        angle, kappa = np.broadcast_arrays(np.asarray(direction, dtype=np.float64), _checked_kappa(concentration))
         if not np.all(np.isfinite(angle)):
             raise InvalidNaturalParameter("a mean direction must be a finite angle in radians")
         return kappa[..., None] * self._statistic(angle)
@@ -275,9 +271,7 @@ def _direction(vector: FloatArray) -> FloatArray:
     return vector / np.where(length > 0, length, 1.0)
 
 
-def _half_angles(
-    kappa: FloatArray, d: int, n: int, rng: np.random.Generator
-) -> tuple[FloatArray, FloatArray]:
+def _half_angles(kappa: FloatArray, d: int, n: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
     """sin and cos of half the angle to the mean direction, n for each κ: shape (...) to (..., n).
 
     Wood's rejection sampler written for tan²(angle/2) = b g₁/g₂ with g₁, g₂ ~ Gamma((d − 1)/2): no difference of nearly
@@ -303,9 +297,7 @@ def _wood_accepts(
     """Accept with probability exp(κ (w − x₀) + (d − 1) log[(1 − x₀ w)/(1 − x₀²)]), w = 1 − 2 b y, x₀ = (1 − b)/(1 + b)."""
     y = first / (second + b * first)
     shape = (d - 1.0) * np.log(0.5 * (1.0 + b) * (1.0 + (1.0 - b) * y))
-    return np.asarray(
-        2.0 * kappa * b * (1.0 / (1.0 + b) - y) + shape >= -rng.standard_exponential(kappa.size)
-    )
+    return np.asarray(2.0 * kappa * b * (1.0 / (1.0 + b) - y) + shape >= -rng.standard_exponential(kappa.size))
 
 
 def _turned_to(u: FloatArray, x: FloatArray) -> FloatArray:

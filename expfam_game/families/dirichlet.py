@@ -110,9 +110,7 @@ class Dirichlet(_LogShares):
 
     def __post_init__(self) -> None:
         if isinstance(self.k, bool) or not isinstance(self.k, (int, np.integer)):
-            raise InvalidInput(
-                f"Dirichlet: k is {self.k!r}; it must be an integer, at least 2"
-            )
+            raise InvalidInput(f"Dirichlet: k is {self.k!r}; it must be an integer, at least 2")
         if self.k < 2:
             raise InvalidInput(f"Dirichlet: k is {self.k}; it must be at least 2")
 

@@ -211,9 +211,7 @@ class Finite(TableFamily):
         return self.states[sample_rows(self, theta, n, rng)]
 
     def _sum_law(self, theta: FloatArray, n: int, rng: np.random.Generator) -> FloatArray | None:
-        return self._in_blocks(
-            lambda block: rng.multinomial(n, self._probabilities(block)) @ self.table / n, theta
-        )
+        return self._in_blocks(lambda block: rng.multinomial(n, self._probabilities(block)) @ self.table / n, theta)
 
 
 def sample_rows(family: TableFamily, theta: FloatArray, n: int, rng: np.random.Generator) -> AnyArray:
@@ -266,9 +264,7 @@ def _witnessed(family: TableFamily, mu: FloatArray) -> BoolArray:
         fisher = family._fisher_information(theta)
         scale = np.sqrt(np.diagonal(fisher, axis1=-2, axis2=-1))
         scaled = fisher / scale[:, :, None] / scale[:, None, :] + 1e-15 * np.eye(family.dim)
-        leverage = (
-            np.linalg.solve(scaled, np.swapaxes(deviation / scale[:, None, :], 1, 2)) / scale[:, :, None]
-        )
+        leverage = np.linalg.solve(scaled, np.swapaxes(deviation / scale[:, None, :], 1, 2)) / scale[:, :, None]
         rounding = np.einsum("bks,bk->bs", np.abs(leverage), 4.0 * _EPS * np.abs(point))
         change = np.abs(np.einsum("bsk,bk->bs", deviation, step))
         return np.asarray(np.max(change + rounding, axis=-1))
@@ -309,9 +305,7 @@ def _checked_table(phi: ArrayLike) -> FloatArray:
     if table.ndim == 1:
         table = table[:, None]
     if table.ndim != 2 or 0 in table.shape:
-        raise InvalidInput(
-            f"Finite: phi has shape {table.shape}; it must be (states, dim), neither of them zero"
-        )
+        raise InvalidInput(f"Finite: phi has shape {table.shape}; it must be (states, dim), neither of them zero")
     if not np.all(np.isfinite(table)):
         raise InvalidInput("Finite: phi has entries that are NaN or infinite; every statistic must be finite")
     return table
@@ -320,9 +314,7 @@ def _checked_table(phi: ArrayLike) -> FloatArray:
 def _checked_measure(log_base: ArrayLike | None, states: int) -> FloatArray:
     measure = np.zeros(states) if log_base is None else np.array(log_base, dtype=np.float64)
     if measure.shape != (states,):
-        raise InvalidInput(
-            f"Finite: log_base has shape {measure.shape}; it must be ({states},), one entry per state"
-        )
+        raise InvalidInput(f"Finite: log_base has shape {measure.shape}; it must be ({states},), one entry per state")
     if np.any(np.isnan(measure) | (measure == np.inf)):
         raise InvalidInput(
             "Finite: log_base has entries that are NaN or +inf; they must be finite, or −inf for no mass"

@@ -157,9 +157,7 @@ class FromStatistic(TableFamily):
             )
         return phi, base
 
-    def _tabulate(
-        self, x: FloatArray, log_weight: FloatArray
-    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    def _tabulate(self, x: FloatArray, log_weight: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """The nodes that carry mass; on an interval the outermost ones may overflow and are cut off."""
         phi, base = self._evaluate(x)
         finite = np.all(np.isfinite(phi), axis=1) & ~np.isnan(base) & (base < np.inf)
@@ -269,9 +267,7 @@ class FromStatistic(TableFamily):
         yield decays > 0.0, "the density does not decay inside the integration range"
         yield (
             resolved > 0.0,
-            (
-                "the density is narrower than the spacing of the integration nodes; raise nodes, or set centre and scale"
-            ),
+            ("the density is narrower than the spacing of the integration nodes; raise nodes, or set centre and scale"),
         )
 
     def _judge(self, theta: FloatArray) -> FloatArray:
@@ -332,9 +328,7 @@ class FromStatistic(TableFamily):
     def _sum_law(self, theta: FloatArray, n: int, rng: np.random.Generator) -> FloatArray | None:
         if self.interval is not None:
             return None
-        return self._in_blocks(
-            lambda block: rng.multinomial(n, self._probabilities(block)) @ self.table / n, theta
-        )
+        return self._in_blocks(lambda block: rng.multinomial(n, self._probabilities(block)) @ self.table / n, theta)
 
     # ------------------------------------------------------------------ samples
 
@@ -448,18 +442,14 @@ def _check_interval(support: tuple[float, float], nodes: int, centre: float, sca
     if isinstance(nodes, bool) or not isinstance(nodes, (int, np.integer)) or nodes < 32:
         raise InvalidInput(f"FromStatistic: nodes is {nodes!r}; it must be an integer, at least 32")
     if not (np.isfinite(centre) and np.isfinite(scale) and scale > 0.0):
-        raise InvalidInput(
-            f"FromStatistic: centre is {centre}, scale {scale}; they must be finite, scale positive"
-        )
+        raise InvalidInput(f"FromStatistic: centre is {centre}, scale {scale}; they must be finite, scale positive")
 
 
 def _checked_grid(support: ArrayLike) -> FloatArray:
     try:
         grid = np.array(support, dtype=np.float64)
     except (TypeError, ValueError) as problem:
-        raise InvalidInput(
-            f"FromStatistic: support must be an interval or an array of points: {problem}"
-        ) from None
+        raise InvalidInput(f"FromStatistic: support must be an interval or an array of points: {problem}") from None
     if grid.ndim != 1 or not grid.size or not np.all(np.isfinite(grid)) or len(np.unique(grid)) < len(grid):
         raise InvalidInput("FromStatistic: a grid must be a one-dimensional array of finite, distinct points")
     return np.sort(grid)

@@ -14,6 +14,7 @@ from scipy.special import expit, xlogy
 from expfam_game._typing import AnyArray, BoolArray, FloatArray, IntArray
 from expfam_game.errors import InvalidInput, MissingExtra
 from expfam_game.families.base import Family, Rule
+from expfam_game.families.bernoulli import log_odds_kl
 from expfam_game.families.finite import log_exp_remainder
 from expfam_game.families.newton import invert_mean, solve_mean
 
@@ -136,9 +137,7 @@ class Ising(Family):
 
     @cached_property
     def _engine(self) -> _Forest | _Enumeration:
-        return (
-            _Forest(self.n_sites, self._pairs) if self._is_forest else _Enumeration(self.n_sites, self._pairs)
-        )
+        return _Forest(self.n_sites, self._pairs) if self._is_forest else _Enumeration(self.n_sites, self._pairs)
 
     def reference_mean(self) -> FloatArray:
         return np.zeros(self.dim)
@@ -214,9 +213,7 @@ def _pair_probabilities(mu: FloatArray, sites: int, pairs: IntArray) -> FloatArr
     """Probabilities of (+,+), (+,−), (−,+), (−,−) on each edge, shape ``(..., edges, 4)``."""
     s, t, st = mu[..., pairs[:, 0]], mu[..., pairs[:, 1]], mu[..., sites:]
     # 1 + st and s + t are formed first: both are exact near the corners, where the result is small
-    return 0.25 * np.stack(
-        [(1 + st) + (s + t), (1 - st) + (s - t), (1 - st) - (s - t), (1 + st) - (s + t)], axis=-1
-    )
+    return 0.25 * np.stack([(1 + st) + (s + t), (1 - st) + (s - t), (1 - st) - (s - t), (1 + st) - (s + t)], axis=-1)
 
 
 def _forest_natural(mu: FloatArray, sites: int, pairs: IntArray) -> FloatArray:
@@ -361,7 +358,7 @@ class _Forest:
         a, b = self._conditionals(theta_a), self._conditionals(theta_b)
         total = np.zeros(len(theta_a))
         for sign, parent in ((1.0, 0), (-1.0, 1)):
-            given = _bernoulli_kl(2.0 * (a.odds + sign * a.coupling), 2.0 * (b.odds + sign * b.coupling))
+            given = log_odds_kl(2.0 * (a.odds + sign * a.coupling), 2.0 * (b.odds + sign * b.coupling))
             total += (a.joint[parent].sum(axis=0) * given).sum(axis=0)
         return total
 
@@ -393,22 +390,11 @@ def _affine_conditional(odds: FloatArray, coupling: FloatArray) -> tuple[FloatAr
 
     def difference(even: FloatArray, odd: FloatArray) -> FloatArray:
         """(tanh(even + odd) − tanh(even − odd)) / 2 for odd ≥ 0."""
-        return np.asarray(
-            expit(2.0 * (even + odd)) * expit(2.0 * (odd - even)) * -np.expm1(-4.0 * np.abs(odd))
-        )
+        return np.asarray(expit(2.0 * (even + odd)) * expit(2.0 * (odd - even)) * -np.expm1(-4.0 * np.abs(odd)))
 
     slope = np.sign(coupling) * difference(odds, np.abs(coupling))
     offset = np.sign(odds) * difference(coupling, np.abs(odds))
     return slope, offset
-
-
-def _bernoulli_kl(a: FloatArray, b: FloatArray) -> FloatArray:
-    """KL of Bernoulli laws given by log-odds: log1p(E[eᵘ − 1 − u]) with u = (b − a)(x − p), for any a and b."""
-    log_p, log_q = -np.logaddexp(0.0, -a), -np.logaddexp(0.0, a)
-    d = b - a
-    one = log_p + log_exp_remainder(d * np.exp(log_q))
-    zero = log_q + log_exp_remainder(-d * np.exp(log_p))
-    return np.logaddexp(0.0, np.logaddexp(one, zero))
 
 
 def _levels(sites: int, pairs: IntArray) -> tuple[list[_Level], IntArray]:
@@ -522,9 +508,7 @@ class _Enumeration:
         for (block,) in self._blocks(theta):
             flip, value, rest = self._flips(block)
             signs = value[:, :, None] * value[:, None, :]
-            together = 0.5 * (flip[:, :, None] + flip[:, None, :]) - 0.25 * (
-                rest[:, :1, None] - signs * rest[:, both]
-            )
+            together = 0.5 * (flip[:, :, None] + flip[:, None, :]) - 0.25 * (rest[:, :1, None] - signs * rest[:, both])
             parts.append(4.0 * signs * (together - flip[:, :, None] * flip[:, None, :]))
         return np.concatenate(parts)
 
@@ -549,9 +533,7 @@ class _Enumeration:
         x = np.empty((len(theta), n, self.sites), dtype=np.int8)
         for k in range(len(theta)):
             below = np.cumsum(np.exp(self._log_p(theta[k : k + 1])[0][0]))
-            state = np.minimum(
-                np.searchsorted(below, rng.random(n) * below[-1], side="right"), self.states - 1
-            )
+            state = np.minimum(np.searchsorted(below, rng.random(n) * below[-1], side="right"), self.states - 1)
             x[k] = 1 - 2 * ((state[:, None] >> np.arange(self.sites)) & 1)
         return x
 

@@ -77,9 +77,7 @@ class MarkovChain(Family):
         for name, least in (("k", 2), ("length", 3)):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-                raise InvalidInput(
-                    f"MarkovChain: {name} is {value!r}; it must be an integer, at least {least}"
-                )
+                raise InvalidInput(f"MarkovChain: {name} is {value!r}; it must be an integer, at least {least}")
 
     @property
     def dim(self) -> int:

@@ -55,9 +55,7 @@ class Inversion:
     step: FloatArray
 
 
-def invert_mean(
-    family: Family, mu: FloatArray, start: FloatArray | None = None, max_steps: int = 200
-) -> FloatArray:
+def invert_mean(family: Family, mu: FloatArray, start: FloatArray | None = None, max_steps: int = 200) -> FloatArray:
     """Natural parameters θ with ∇A(θ) = μ.
 
     Parameters
@@ -97,9 +95,7 @@ def invert_mean(
     return found.theta
 
 
-def solve_mean(
-    family: Family, mu: FloatArray, start: FloatArray | None = None, max_steps: int = 200
-) -> Inversion:
+def solve_mean(family: Family, mu: FloatArray, start: FloatArray | None = None, max_steps: int = 200) -> Inversion:
     """As :func:`invert_mean`, but reports failure instead of raising."""
     flat = np.asarray(mu, dtype=np.float64).reshape(-1, family.dim)
     first = np.zeros(family.dim) if start is None else start
@@ -206,9 +202,7 @@ class _Search:
         slope_rounding = 8.0 * _EPS * np.sum(np.abs(move) * magnitude, axis=-1)
         old = self.value[who]
         armijo = value <= old + _ARMIJO * slope
-        derivative = (value <= old + rounding) & (
-            slope_there <= (1.0 - 2.0 * _ARMIJO) * np.abs(slope) + slope_rounding
-        )
+        derivative = (value <= old + rounding) & (slope_there <= (1.0 - 2.0 * _ARMIJO) * np.abs(slope) + slope_rounding)
         good = inside & np.isfinite(value) & np.all(np.isfinite(mean), axis=-1) & (armijo | derivative)
         at = who[good]
         self.theta[at], self.mean[at], self.value[at] = trial[good], mean[good], value[good]

@@ -141,9 +141,7 @@ class Product(Family):
 
     @cached_property
     def _names(self) -> tuple[str, ...]:
-        return tuple(
-            f"[{k}] {name}" for k, factor in enumerate(self.factors) for name in factor.statistic_names
-        )
+        return tuple(f"[{k}] {name}" for k, factor in enumerate(self.factors) for name in factor.statistic_names)
 
     @property
     def statistic_names(self) -> tuple[str, ...]:
@@ -225,9 +223,7 @@ class Product(Family):
         for group in self._groups:
             x = group.family._sample(group.take(theta), n, rng)
             axis = theta.ndim - 1
-            parts.append(
-                np.moveaxis(x, axis, axis + 1).reshape(*theta.shape[:-1], n, group.copies * group.size)
-            )
+            parts.append(np.moveaxis(x, axis, axis + 1).reshape(*theta.shape[:-1], n, group.copies * group.size))
         result = np.empty((*theta.shape[:-1], n, *self.event_shape), dtype=np.result_type(*parts))
         for group, part in zip(self._groups, parts):
             result[..., group.values] = part

@@ -391,9 +391,7 @@ def log_bessel_scaled(nu: float, kappa: float) -> float:
         if nu < _SHIFT:
             constant = math.lgamma(nu + 1.0) - 0.5 * math.log(2.0 * math.pi) + nu * nu / (w + kappa)  # w − κ
             return constant - nu * math.log(0.5 * (nu + w)) - 0.5 * math.log(w) + math.log(s0)
-        rise = (
-            kappa * kappa / (w + nu) / (2.0 * nu)
-        )  # (w − ν) / 2ν; Stirling's terms of Γ(ν + 1) cancel by hand
+        rise = kappa * kappa / (w + nu) / (2.0 * nu)  # (w − ν) / 2ν; Stirling's terms of Γ(ν + 1) cancel by hand
         remainder = stirling_gap(nu) - 0.5 * math.log(2.0 * math.pi / nu)
         linear = 2.0 * kappa * nu / (kappa + nu + w)  # κ + ν − w
         return remainder - linear - nu * math.log1p(rise) - 0.5 * math.log(w / nu) + math.log(s0)

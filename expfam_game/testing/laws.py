@@ -96,13 +96,9 @@ def check_family(family: Family, thetas: ArrayLike, seed: int = 0, laws: Iterabl
 def mean_is_gradient_of_log_partition(family: Family, thetas: FloatArray, seed: int = 0) -> None:
     """μ(θ) = ∇A(θ), by extrapolated differences of the log-partition function."""
     for theta in thetas:
-        gradient, bound = numerics.jacobian(
-            family, family.log_partition, numerics.log_partition_rounding, theta
-        )
+        gradient, bound = numerics.jacobian(family, family.log_partition, numerics.log_partition_rounding, theta)
         bound = bound + numerics.mean_rounding(family, theta)
-        _require_close(
-            "mean_is_gradient_of_log_partition", family, theta, family.to_mean(theta), gradient, bound
-        )
+        _require_close("mean_is_gradient_of_log_partition", family, theta, family.to_mean(theta), gradient, bound)
 
 
 def fisher_is_jacobian_of_mean(family: Family, thetas: FloatArray, seed: int = 0) -> None:
@@ -198,9 +194,7 @@ def fenchel_young(family: Family, thetas: FloatArray, seed: int = 0) -> None:
     means = family.to_mean(thetas)
     for k, theta in enumerate(thetas):
         gap = family.log_partition(theta) + family.conjugate(means) - means @ theta
-        rounding = numerics.log_partition_rounding(family, thetas) + numerics.log_partition_rounding(
-            family, theta
-        )
+        rounding = numerics.log_partition_rounding(family, thetas) + numerics.log_partition_rounding(family, theta)
         moved = np.sum(numerics.mean_rounding(family, thetas) * np.abs(thetas - theta), axis=-1)
         expected = family.kl(thetas, theta)
         _require_close("fenchel_young", family, theta, gap, expected, rounding + moved + 1e-9 * expected)
@@ -215,9 +209,7 @@ def round_trip(family: Family, thetas: FloatArray, seed: int = 0) -> None:
         unit = np.sqrt(np.diagonal(numerics.inverse_fisher(family, theta)))
         bound = ACCURACY * (np.abs(theta) + unit) + numerics.natural_rounding(family, theta)
         _require_close("round_trip", family, theta, back, theta, bound)
-        bound = ACCURACY * (np.abs(mean) + np.sqrt(family.variance(theta))) + numerics.mean_rounding(
-            family, theta
-        )
+        bound = ACCURACY * (np.abs(mean) + np.sqrt(family.variance(theta))) + numerics.mean_rounding(family, theta)
         _require_close("round_trip", family, theta, family.to_mean(back), mean, bound)
 
 
@@ -232,9 +224,7 @@ def log_prob_is_the_exponential_form(family: Family, thetas: FloatArray, seed: i
         expected = phi @ theta + log_base - family.log_partition(theta)
         size = np.abs(phi) @ np.abs(theta) + np.abs(log_base) + np.abs(family.log_partition(theta))
         bound = ULPS * EPS * size
-        _require_close(
-            "log_prob_is_the_exponential_form", family, theta, family.log_prob(x, theta), expected, bound
-        )
+        _require_close("log_prob_is_the_exponential_form", family, theta, family.log_prob(x, theta), expected, bound)
 
 
 def log_prob_normalises(family: Family, thetas: FloatArray, seed: int = 0) -> None:
@@ -275,11 +265,7 @@ def _box_agrees(name: str, family: Family, theta: FloatArray, seed: int) -> bool
 
 
 def _on_simplex(family: Family, x: FloatArray) -> bool:
-    return (
-        family.event_shape != ()
-        and bool(np.all(x >= 0))
-        and bool(np.allclose(x.sum(axis=-1), 1.0, atol=1e-9))
-    )
+    return family.event_shape != () and bool(np.all(x >= 0)) and bool(np.allclose(x.sum(axis=-1), 1.0, atol=1e-9))
 
 
 def _box_integral(
@@ -288,9 +274,7 @@ def _box_integral(
     place, weight = leggauss(nodes)
     axes = [a + (b - a) * (place + 1.0) / 2.0 for a, b in zip(low, high)]
     points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(axes))
-    weights = np.stack(np.meshgrid(*[weight / 2.0] * len(axes), indexing="ij"), axis=-1).reshape(
-        -1, len(axes)
-    )
+    weights = np.stack(np.meshgrid(*[weight / 2.0] * len(axes), indexing="ij"), axis=-1).reshape(-1, len(axes))
     if simplex:
         points = np.concatenate([points, 1.0 - points.sum(axis=1, keepdims=True)], axis=1)
     return float(np.sum(np.exp(family.log_prob(points, theta)) * weights.prod(axis=1)) * np.prod(high - low))
@@ -331,9 +315,7 @@ def samples_have_the_mean(family: Family, thetas: FloatArray, seed: int = 0) -> 
             estimate = family.estimate_mean(theta, 10**6, seed, method="sum-law")
             _require_likely(name, family, theta, estimate.mean, estimate.n, "the sum law")
             repeated = family.estimate_mean(np.tile(theta, (4000, 1)), 3, seed, method="sum-law")
-            _require_likely(
-                name, family, theta, repeated.mean.mean(axis=0), 12000, "the sum law of 3 samples"
-            )
+            _require_likely(name, family, theta, repeated.mean.mean(axis=0), 12000, "the sum law of 3 samples")
 
 
 def samples_have_the_covariance(family: Family, thetas: FloatArray, seed: int = 0) -> None:
@@ -354,9 +336,7 @@ def standard_errors_are_honest(family: Family, thetas: FloatArray, seed: int = 0
         estimate = family.estimate_mean(theta, SAMPLES + 5000, seed, method="samples")
         fresh = family.statistic(family.sample(theta, SAMPLES, seed + 1))
         width = 2.0 * numerics.bernstein_width((fresh - family.to_mean(theta)) ** 2)
-        width += (
-            numerics.bernstein_width(fresh) ** 2 + ACCURACY * variance
-        )  # the estimate knows no exact mean
+        width += numerics.bernstein_width(fresh) ** 2 + ACCURACY * variance  # the estimate knows no exact mean
         _require_close(name, family, theta, estimate.standard_error**2 * estimate.n, variance, width)
         if _has_sum_law(family, theta):
             estimate = family.estimate_mean(theta, 1000, seed, method="sum-law")
@@ -383,9 +363,7 @@ def seeding_is_reproducible(family: Family, thetas: FloatArray, seed: int = 0) -
     family.sample(theta, 2, generator)
     for method in ("auto", "samples"):
         one, two = (family.estimate_mean(thetas, 100, seed, method=method) for _ in range(2))
-        if not (
-            np.array_equal(one.mean, two.mean) and np.array_equal(one.standard_error, two.standard_error)
-        ):
+        if not (np.array_equal(one.mean, two.mean) and np.array_equal(one.standard_error, two.standard_error)):
             _broken(name, family, theta, f"two estimates by {method!r} with the same seed differ")
     if not np.array_equal(before, np.random.get_state()[1]):  # type: ignore[index]  # noqa: NPY002
         _broken(name, family, theta, "sampling changed NumPy's global random state")
@@ -395,9 +373,7 @@ def _has_sum_law(family: Family, theta: FloatArray) -> bool:
     return family.estimate_mean(theta, 2, 0).method == "sum-law"
 
 
-def _require_likely(
-    name: str, family: Family, theta: FloatArray, average: FloatArray, n: int, what: str
-) -> None:
+def _require_likely(name: str, family: Family, theta: FloatArray, average: FloatArray, n: int, what: str) -> None:
     exponent = numerics.chernoff_exponent(family, theta, average, n)
     if np.any(exponent > numerics.exponent_limit(family.dim)):
         worst = int(np.argmax(exponent))
@@ -474,9 +450,7 @@ def _sample_shapes(name: str, family: Family, grid: FloatArray, seed: int) -> No
         for method in ("auto", "samples"):
             estimate = family.estimate_mean(batch, 3, seed, method=method)
             if not estimate.mean.shape == estimate.standard_error.shape == batch.shape:
-                _broken(
-                    name, family, None, f"estimate_mean of θ {batch.shape} has shape {estimate.mean.shape}"
-                )
+                _broken(name, family, None, f"estimate_mean of θ {batch.shape} has shape {estimate.mean.shape}")
     together = family.estimate_mean(grid[0], 3, seed, method="samples").mean[0]
     if not np.array_equal(together, family.estimate_mean(grid[0, :1], 3, seed, method="samples").mean[0]):
         _broken(name, family, None, "the estimate of agent 0 depends on how many agents there are")
@@ -566,9 +540,7 @@ def points_outside_are_rejected(family: Family, thetas: FloatArray, seed: int = 
             ray = start + 2.0 ** np.arange(-4.0, 2.0)[:, None] * direction
             images = call(ray[contains(ray)])
             if not np.all(image_contains(images)):
-                _broken(
-                    name, family, None, f"{call.__name__} leaves the space of its values: {images} from {ray}"
-                )
+                _broken(name, family, None, f"{call.__name__} leaves the space of its values: {images} from {ray}")
             outside = _beyond(contains, start, direction)
             if outside is None:
                 continue
@@ -586,9 +558,7 @@ def _directions(family: Family, start: FloatArray, ends: FloatArray) -> FloatArr
     return np.concatenate([axes, -axes, lines, -lines])
 
 
-def _beyond(
-    contains: Callable[[ArrayLike], AnyArray], start: FloatArray, direction: FloatArray
-) -> FloatArray | None:
+def _beyond(contains: Callable[[ArrayLike], AnyArray], start: FloatArray, direction: FloatArray) -> FloatArray | None:
     """A point past the edge on a ray, close to it; None if there is no edge."""
     if not np.any(direction):
         return None
@@ -607,11 +577,7 @@ def reference_mean_is_inside(family: Family, thetas: FloatArray, seed: int = 0) 
     """``reference_mean`` lies in the mean space, comes back from the natural parameters, and is the same each time."""
     name = "reference_mean_is_inside"
     reference = family.reference_mean()
-    if (
-        reference.shape != (family.dim,)
-        or reference.dtype != np.float64
-        or not family.in_mean_space(reference)
-    ):
+    if reference.shape != (family.dim,) or reference.dtype != np.float64 or not family.in_mean_space(reference):
         _broken(name, family, None, f"{reference!r} is not a float64 point of the mean space")
     kept = reference.copy()
     if reference.flags.writeable:
@@ -619,9 +585,7 @@ def reference_mean_is_inside(family: Family, thetas: FloatArray, seed: int = 0) 
     if not np.array_equal(family.reference_mean(), kept):
         _broken(name, family, None, "reference_mean changes when its result is written to")
     theta = family.to_natural(kept)
-    bound = ACCURACY * (np.abs(kept) + np.sqrt(family.variance(theta))) + numerics.mean_rounding(
-        family, theta
-    )
+    bound = ACCURACY * (np.abs(kept) + np.sqrt(family.variance(theta))) + numerics.mean_rounding(family, theta)
     _require_close(name, family, theta, family.to_mean(theta), kept, bound)
 
 
@@ -667,9 +631,7 @@ def _require_close(
         _broken(name, family, theta, f"{what}{list(index) if index else ''} {numbers}")
 
 
-def _rejected(
-    name: str, family: Family, call: Callable[[], Any], error: type[InvalidInput], what: str
-) -> InvalidInput:
+def _rejected(name: str, family: Family, call: Callable[[], Any], error: type[InvalidInput], what: str) -> InvalidInput:
     result: Any = None
     try:
         result = call()
@@ -686,9 +648,7 @@ def _rejected(
         raise LawBroken(
             name, family, None, f"{what} raised {type(problem).__name__} ({problem}), not {error.__name__}"
         ) from problem
-    raise LawBroken(
-        name, family, None, f"{what} was accepted (result {result!r}); it must raise {error.__name__}"
-    )
+    raise LawBroken(name, family, None, f"{what} was accepted (result {result!r}); it must raise {error.__name__}")
 
 
 def _broken(name: str, family: Family, theta: FloatArray | None, reason: str) -> NoReturn:

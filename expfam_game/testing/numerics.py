@@ -36,9 +36,7 @@ _LEVELS = 12
 def log_partition_rounding(family: Family, theta: FloatArray) -> FloatArray:
     """What rounding may cost A(θ): the error of θ itself and that of sums of terms as large as θ log θ."""
     size = np.abs(family.to_mean(theta)) + 1.0 + np.log1p(np.abs(theta))
-    return np.asarray(
-        ULPS * EPS * (1.0 + np.abs(family.log_partition(theta)) + np.sum(np.abs(theta) * size, axis=-1))
-    )
+    return np.asarray(ULPS * EPS * (1.0 + np.abs(family.log_partition(theta)) + np.sum(np.abs(theta) * size, axis=-1)))
 
 
 def mean_rounding(family: Family, theta: FloatArray) -> FloatArray:
@@ -89,9 +87,7 @@ def _largest_steps(family: Family, theta: FloatArray) -> FloatArray:
     for k in range(family.dim):
         reach = np.zeros(family.dim)
         reach[k] = 2.0
-        while not np.all(
-            family.in_natural_space(np.stack([theta + step[k] * reach, theta - step[k] * reach]))
-        ):
+        while not np.all(family.in_natural_space(np.stack([theta + step[k] * reach, theta - step[k] * reach]))):
             step[k] /= 2.0
     return np.asarray(step)
 
@@ -201,9 +197,7 @@ def _interval(family: Family, draws: FloatArray) -> Interval:
     inner = np.quantile(draws, [0.0, 0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99, 1.0])
     spread = inner[-1] - inner[0]
     turned = draws[:8] + 2.0 * np.pi
-    if in_support(family, turned).all() and np.allclose(
-        family.statistic(draws[:8]), family.statistic(turned)
-    ):
+    if in_support(family, turned).all() and np.allclose(family.statistic(draws[:8]), family.statistic(turned)):
         ends = [-np.pi, np.pi]  # an angle
     else:
         ends = [_end(family, float(inner[0]), -1.0), _end(family, float(inner[-1]), 1.0)]
@@ -285,7 +279,5 @@ def bernstein_width(values: FloatArray) -> FloatArray:
     """
     n, log_term = values.shape[0], np.log(4.0 / ALARM)
     spread = np.abs(values - values.mean(axis=0)).max(axis=0)
-    width = np.sqrt(2.0 * values.var(axis=0, ddof=1) * log_term / n) + 7.0 * spread * log_term / (
-        3.0 * (n - 1)
-    )
+    width = np.sqrt(2.0 * values.var(axis=0, ddof=1) * log_term / n) + 7.0 * spread * log_term / (3.0 * (n - 1))
     return np.asarray(width)

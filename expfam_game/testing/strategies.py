@@ -130,9 +130,7 @@ def _towards_reference(family: Family, mean: FloatArray, share: float) -> FloatA
 
 
 @st.composite
-def rational_weights(
-    draw: st.DrawFn, max_agents: int = 6, min_agents: int = 1
-) -> tuple[tuple[Fraction, ...], ...]:
+def rational_weights(draw: st.DrawFn, max_agents: int = 6, min_agents: int = 1) -> tuple[tuple[Fraction, ...], ...]:
     """Anchored weights whose rows are rationals that sum to one exactly.
 
     Agents without data and sparse rows are drawn often. Every agent without data gives at least a quarter of its trust to
@@ -144,9 +142,7 @@ def rational_weights(
     for position, agent in enumerate(order):
         row = _others(draw, n, agent)
         has_data = position == 0 or draw(st.booleans())
-        share = draw(
-            _self_weights() if has_data else st.fractions(Fraction(1, _PARENT_SHARE), 1, max_denominator=64)
-        )
+        share = draw(_self_weights() if has_data else st.fractions(Fraction(1, _PARENT_SHARE), 1, max_denominator=64))
         target = agent if has_data else order[draw(st.integers(0, position - 1))]
         rows[agent] = _mixture(row, target, share)
     return tuple(rows)
@@ -181,9 +177,7 @@ def weights(draw: st.DrawFn, max_agents: int = 6, min_agents: int = 1) -> FloatA
 
     Zeros stay zeros; row sums differ from one by rounding only.
     """
-    return np.array(
-        [[float(entry) for entry in row] for row in draw(rational_weights(max_agents, min_agents))]
-    )
+    return np.array([[float(entry) for entry in row] for row in draw(rational_weights(max_agents, min_agents))])
 
 
 @st.composite

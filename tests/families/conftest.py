@@ -57,9 +57,7 @@ CATALOGUE = [
     Catalogued(f.Binomial(trials=7), [[3.0]], [[TINY], [NEAR_ONE]]),
     Catalogued(f.Binomial(trials=10**9), extreme=[[TINY], [-25.0], [NEAR_ONE]]),
     Catalogued(f.Categorical(2), extreme=[[TINY], [NEAR_ONE]]),
-    Catalogued(
-        f.Categorical(5), [[3.0, -3.0, 0.0, 1.0]], [[TINY, 0.0, 0.0, -50.0], [30.0, 0.0, -600.0, 0.0]]
-    ),
+    Catalogued(f.Categorical(5), [[3.0, -3.0, 0.0, 1.0]], [[TINY, 0.0, 0.0, -50.0], [30.0, 0.0, -600.0, 0.0]]),
     Catalogued(f.Poisson(), [[-6.0], [6.0]], [[TINY], [float(np.log(1e15))]]),
     Catalogued(f.Geometric(), [[-5.0], [-0.01]], [[TINY], [-1e-15]]),
     Catalogued(f.NegativeBinomial(2.5), [[-4.0], [-0.1]], [[TINY], [-1e-15]]),
@@ -112,9 +110,7 @@ CATALOGUE = [
     ),
     Catalogued(f.VonMisesFisher(20), extreme=[[1e-12] * 20, [100.0] * 20, [1e9] + [0.0] * 19]),
     Catalogued(f.Finite(TABLE), [[3.0, -2.0]], [[30.0, 0.0], [-20.0, 5.0], [0.0, -30.0]]),
-    Catalogued(
-        f.FromStatistic(statistic_of_a_gamma, lambda x: -np.log(x), (0.0, np.inf), nodes=256), [[2.0, -1.0]]
-    ),
+    Catalogued(f.FromStatistic(statistic_of_a_gamma, lambda x: -np.log(x), (0.0, np.inf), nodes=256), [[2.0, -1.0]]),
     Catalogued(
         f.FromStatistic(statistic_of_a_quartic, None, (-np.inf, np.inf), start=[0.0, 0.0, 1.0], nodes=256),
         [[0.5, 1.0, 1.0]],

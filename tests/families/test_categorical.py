@@ -125,9 +125,7 @@ def test_samples_and_their_sums_follow_the_law(k):
     assert draws.dtype == np.int64
     assert stats.chisquare(np.bincount(draws, minlength=k), p * draws.size).pvalue > ALPHA
     n = 8
-    counts = (
-        family.estimate_mean(np.broadcast_to(theta, (20_000, k - 1)), n=n, seed=2, method="sum-law").mean * n
-    )
+    counts = family.estimate_mean(np.broadcast_to(theta, (20_000, k - 1)), n=n, seed=2, method="sum-law").mean * n
     for c in (0, k - 2):
         found = np.bincount(np.rint(counts[:, c]).astype(int), minlength=n + 1)
         expected = stats.binom(n, p[c]).pmf(np.arange(n + 1)) * 20_000
@@ -142,9 +140,7 @@ def test_samples_and_their_sums_follow_the_law(k):
 
 
 def test_statistic_leaves_out_the_last_category():
-    np.testing.assert_array_equal(
-        Categorical(3).statistic([[0, 1], [2, 2]]), [[[1, 0], [0, 1]], [[0, 0], [0, 0]]]
-    )
+    np.testing.assert_array_equal(Categorical(3).statistic([[0, 1], [2, 2]]), [[[1, 0], [0, 1]], [[0, 0], [0, 0]]])
 
 
 def test_shapes():

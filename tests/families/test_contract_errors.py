@@ -105,15 +105,11 @@ def test_a_wrong_shape_is_named(wrong) -> None:
     shape = str(np.shape(wrong)).replace("(", r"\(").replace(")", r"\)")
     with pytest.raises(InvalidMeanParameter, match=rf"must have shape \(\.\.\., 2\).*got {shape}"):
         PAIR.to_natural(wrong)
-    with pytest.raises(
-        InvalidNaturalParameter, match=rf"natural parameters of Bernoulli\(dim=2\).*got {shape}"
-    ):
+    with pytest.raises(InvalidNaturalParameter, match=rf"natural parameters of Bernoulli\(dim=2\).*got {shape}"):
         PAIR.to_mean(wrong)
 
 
-@pytest.mark.parametrize(
-    "wrong", [["a", "b"], [object(), 1.0], [[0.5, 0.5], [0.5]], [1j, 0.5], {"mean": 0.5}]
-)
+@pytest.mark.parametrize("wrong", [["a", "b"], [object(), 1.0], [[0.5, 0.5], [0.5]], [1j, 0.5], {"mean": 0.5}])
 def test_what_is_no_array_of_numbers_is_rejected(wrong) -> None:
     for call, error in ((PAIR.to_natural, InvalidMeanParameter), (PAIR.in_mean_space, InvalidMeanParameter)):
         with pytest.raises(error):
@@ -175,9 +171,7 @@ def test_booleans_are_numbers() -> None:
 @pytest.mark.parametrize("n", [0, -3, 2.0, True, "7", None, np.float64(3.0)])
 def test_a_bad_number_of_samples_is_named(n) -> None:
     for call in (RATE.sample, RATE.estimate_mean):
-        with pytest.raises(
-            InvalidInput, match="the number of samples must be an integer, at least 1"
-        ) as caught:
+        with pytest.raises(InvalidInput, match="the number of samples must be an integer, at least 1") as caught:
             call([-1.0], n, 0)
         assert repr(n) in str(caught.value)
 
@@ -193,9 +187,7 @@ def test_an_unknown_method_is_named() -> None:
 
 def test_a_missing_sum_law_is_named() -> None:
     family = NoSumLaw(dim=2)
-    with pytest.raises(
-        InvalidInput, match="has no exact law for the sum of its statistics; use method='samples'"
-    ):
+    with pytest.raises(InvalidInput, match="has no exact law for the sum of its statistics; use method='samples'"):
         family.estimate_mean([0.0, 0.0], 10, 0, method="sum-law")
     assert family.estimate_mean([0.0, 0.0], 10, 0).method == "samples"
 
@@ -226,9 +218,7 @@ def test_an_estimate_is_the_average_of_its_streams(n) -> None:
     estimate = RATE.estimate_mean(thetas, n, seed, method="samples")
     for agent, theta in enumerate(thetas):
         sizes = [min(_BLOCK, n - start) for start in range(0, n, _BLOCK)]
-        draws = [
-            RATE._sample(theta, size, stream(seed_sequence(seed), agent, b)) for b, size in enumerate(sizes)
-        ]
+        draws = [RATE._sample(theta, size, stream(seed_sequence(seed), agent, b)) for b, size in enumerate(sizes)]
         x = np.concatenate(draws)
         np.testing.assert_allclose(estimate.mean[agent], x.mean(), rtol=1e-13)
         np.testing.assert_allclose(estimate.standard_error[agent], x.std(ddof=1) / np.sqrt(n), rtol=1e-12)

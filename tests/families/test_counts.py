@@ -160,9 +160,7 @@ def test_negative_binomial_entropy_by_summation(r, mean):
         return mp.loggamma(x + size) - log_gamma_r - mp.loggamma(x + 1)
 
     stop = int(mean + 50 * deviation + 60 * (1 + mean / r)) + 40 if mean > 1e-9 else 6
-    check_sums(
-        family, theta, lambda x: log_base(x) + size * log_success + x * mp.mpf(theta), log_base, stop, 2e-12
-    )
+    check_sums(family, theta, lambda x: log_base(x) + size * log_success + x * mp.mpf(theta), log_base, stop, 2e-12)
 
 
 def test_negative_binomial_with_r_one_is_geometric_at_any_mean():
@@ -223,9 +221,7 @@ def test_binomial_entropy_of_a_billion_trials(p):
 def test_log_prob_is_scipys():
     x = np.array([0, 1, 2, 5, 40, 1000])
     np.testing.assert_allclose(Poisson().log_prob(x, [2.0]), stats.poisson(np.exp(2.0)).logpmf(x), rtol=1e-12)
-    np.testing.assert_allclose(
-        Geometric().log_prob(x, np.log([0.75])), stats.geom(0.25, loc=-1).logpmf(x), rtol=1e-12
-    )
+    np.testing.assert_allclose(Geometric().log_prob(x, np.log([0.75])), stats.geom(0.25, loc=-1).logpmf(x), rtol=1e-12)
     for r in (0.3, 15.0, 17.5, 3000.0):
         found = NegativeBinomial(r=r).log_prob(x, np.log([0.75]))
         np.testing.assert_allclose(found, stats.nbinom(r, 0.25).logpmf(x), rtol=2e-11, atol=2e-11)
@@ -266,9 +262,7 @@ def test_samples_and_their_sums_follow_the_law(family, theta, law):
     assert draws.dtype == np.int64
     assert fits(draws, law)
     n = 9
-    totals = np.rint(
-        family.estimate_mean(np.full((40_000, 1), theta), n=n, seed=12, method="sum-law").mean[:, 0] * n
-    )
+    totals = np.rint(family.estimate_mean(np.full((40_000, 1), theta), n=n, seed=12, method="sum-law").mean[:, 0] * n)
     assert fits(totals, sum_of(law, n, int(totals.max()) + 1))
 
 

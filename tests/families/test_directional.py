@@ -49,9 +49,7 @@ def exact_bessel(d, k):
 def exact_kl(a, b):
     ka, kb = exact_length(a), exact_length(b)
     ratio, _, log_a = exact_bessel(len(a), ka)
-    slope = (
-        mp.fsum(mp.mpf(float(x)) * (mp.mpf(float(y)) - mp.mpf(float(x))) for x, y in zip(a, b)) * ratio / ka
-    )
+    slope = mp.fsum(mp.mpf(float(x)) * (mp.mpf(float(y)) - mp.mpf(float(x))) for x, y in zip(a, b)) * ratio / ka
     return exact_bessel(len(a), kb)[2] - log_a - slope
 
 
@@ -80,18 +78,14 @@ def test_moments_over_the_stated_range(d):
         ratio, slope, log_partition = exact_bessel(d, k)
         for got, t in zip(family.to_mean(theta), theta):
             assert relative(got, ratio * mp.mpf(float(t)) / k) < 2e-14
-        assert abs(mp.mpf(float(family.log_partition(theta))) - log_partition) < 1e-13 * d * (
-            1 + abs(log_partition)
-        )
+        assert abs(mp.mpf(float(family.log_partition(theta))) - log_partition) < 1e-13 * d * (1 + abs(log_partition))
         entropy = log_partition - k * ratio
         assert abs(mp.mpf(float(family.entropy(theta))) - entropy) < 1e-13 * d * (1 + abs(entropy))
         fisher = family.fisher_information(theta)
         for i, j in [(0, 0), (0, 1), (1, 1), (d - 1, 0)]:
             outer = mp.mpf(float(theta[i])) * mp.mpf(float(theta[j])) / k**2
             exact = slope * outer + ratio / k * ((i == j) - outer)
-            assert relative(fisher[i, j], exact) < 1e-12 + (
-                1e-15 / abs(float(1 - k * slope / ratio)) if i != j else 0
-            )
+            assert relative(fisher[i, j], exact) < 1e-12 + (1e-15 / abs(float(1 - k * slope / ratio)) if i != j else 0)
         # the radial information, far below the tangential one at large κ, in its own direction
         axis = np.zeros(d)
         axis[-1] = kappa
@@ -219,9 +213,7 @@ def test_estimate_mean_in_every_direction(u):
         estimate = family.estimate_mean(theta, 30_000, seed=5)
         mean = np.array(u) / np.linalg.norm(u) * (1 / np.tanh(kappa) - 1 / kappa)
         assert (np.abs(estimate.mean - mean) < 7 * np.sqrt(family.variance(theta) / 30_000)).all()
-        np.testing.assert_allclose(
-            estimate.standard_error, np.sqrt(family.variance(theta) / 30_000), rtol=0.1
-        )
+        np.testing.assert_allclose(estimate.standard_error, np.sqrt(family.variance(theta) / 30_000), rtol=0.1)
 
 
 def test_samples_of_many_agents_have_their_own_laws():

@@ -87,9 +87,7 @@ def test_round_trip_to_the_condition_number(k, low, high):
         error = np.abs(family.to_natural(mean) - alpha)
         inverse = exact_fisher(alpha) ** -1
         # every mean carries a relative error of a few roundings, which F⁻¹ carries over to α
-        allowed = [
-            float(mp.fsum(abs(inverse[i, j]) * abs(float(mean[j])) for j in range(k))) for i in range(k)
-        ]
+        allowed = [float(mp.fsum(abs(inverse[i, j]) * abs(float(mean[j])) for j in range(k))) for i in range(k)]
         assert (error < 20 * EPS * (np.array(allowed) + alpha)).all()
         if high <= 2:
             np.testing.assert_allclose(family.to_natural(mean), alpha, rtol=1e-10)
@@ -193,9 +191,7 @@ def test_shapes_without_and_with_leading_axes():
 
 def test_reference_mean_is_the_uniform_law():
     for k in (2, 3, 17):
-        np.testing.assert_allclose(
-            Dirichlet(k).to_natural(Dirichlet(k).reference_mean()), np.ones(k), rtol=1e-12
-        )
+        np.testing.assert_allclose(Dirichlet(k).to_natural(Dirichlet(k).reference_mean()), np.ones(k), rtol=1e-12)
     np.testing.assert_allclose(Beta().to_natural(Beta().reference_mean()), [1, 1], rtol=1e-13)
 
 

@@ -35,9 +35,7 @@ def test_log_prob_and_entropy_are_scipys(family, rate):
 @every_family
 def test_maps_over_the_stated_range(family):
     rate = np.logspace(-300, 300, 41)[:, None]
-    np.testing.assert_allclose(
-        family.log_partition(-rate), -np.log(10.0) * np.linspace(-300, 300, 41), rtol=1e-14
-    )
+    np.testing.assert_allclose(family.log_partition(-rate), -np.log(10.0) * np.linspace(-300, 300, 41), rtol=1e-14)
     np.testing.assert_allclose(family.to_mean(-rate) * rate, 1.0, rtol=4e-16)
     np.testing.assert_allclose(family.to_natural(family.to_mean(-rate)), -rate, rtol=4e-16)
     middle = np.logspace(-150, 150, 41)[:, None]
@@ -47,9 +45,7 @@ def test_maps_over_the_stated_range(family):
 
 @every_family
 @pytest.mark.parametrize("a", [1e-300, 1e-8, 1.0, 3e7, 1e300])
-@pytest.mark.parametrize(
-    "factor", [1 + 1e-12, 1 - 1e-9, 1.0001, 0.51, 0.49, 1.99, 2.01, 1e-30, 1e-250, 1e250, 1e30]
-)
+@pytest.mark.parametrize("factor", [1 + 1e-12, 1 - 1e-9, 1.0001, 0.51, 0.49, 1.99, 2.01, 1e-30, 1e-250, 1e250, 1e30])
 def test_kl(family, a, factor):
     b = a * factor
     if not 1e-300 <= b <= 1e300:

@@ -117,10 +117,7 @@ def _full_gaussian(n):
             precision[i, j] = precision[j, i] = -2 * t if i == j else -t
         covariance = precision**-1
         mean = covariance * mp.matrix(theta[:n])
-        second = [
-            covariance[i, j] + mean[i] * mean[j]
-            for i, j in itertools.combinations_with_replacement(range(n), 2)
-        ]
+        second = [covariance[i, j] + mean[i] * mean[j] for i, j in itertools.combinations_with_replacement(range(n), 2)]
         return (mp.fdot(theta[:n], mean) - mp.log(mp.det(precision))) / 2, [*mean, *second]
 
     return oracle
@@ -135,9 +132,7 @@ def _sphere(theta):
     order, kappa = mp.mpf(len(theta)) / 2 - 1, mp.norm(theta)
     bessel = mp.besseli(order, kappa)
     slope = mp.besseli(order + 1, kappa) / bessel
-    return (order + 1) * mp.log(2 * mp.pi) + mp.log(bessel) - order * mp.log(kappa), [
-        slope * t / kappa for t in theta
-    ]
+    return (order + 1) * mp.log(2 * mp.pi) + mp.log(bessel) - order * mp.log(kappa), [slope * t / kappa for t in theta]
 
 
 def _table(table):
@@ -214,9 +209,7 @@ def test_to_natural_against_mpmath(extreme_case) -> None:
     given = entry.family.to_mean(theta)
     natural = entry.family.to_natural(given)
     _, mean = _oracle(entry.family)([mp.mpf(float(t)) for t in natural])
-    bounds = numerics.mean_rounding(entry.family, natural) + numerics.ACCURACY * np.sqrt(
-        entry.family.variance(theta)
-    )
+    bounds = numerics.mean_rounding(entry.family, natural) + numerics.ACCURACY * np.sqrt(entry.family.variance(theta))
     for entry_mean, expected, bound in zip(given, mean, bounds):
         assert abs(mp.mpf(float(entry_mean)) - expected) <= bound
 

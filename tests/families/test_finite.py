@@ -19,9 +19,7 @@ FAMILY = Finite(PHI, BASE)
 def oracle(theta, phi=PHI, base=BASE):
     """log-partition, probabilities, mean at 500 digits, so that 1 − p keeps its digits."""
     with mpmath.workdps(500):
-        score = [
-            mpmath.fdot(theta.tolist(), row.tolist()) + mpmath.mpf(float(h)) for row, h in zip(phi, base)
-        ]
+        score = [mpmath.fdot(theta.tolist(), row.tolist()) + mpmath.mpf(float(h)) for row, h in zip(phi, base)]
         peak = max(score)
         weights = [mpmath.exp(s - peak) for s in score]
         total = mpmath.fsum(weights)
@@ -35,9 +33,7 @@ def test_against_mpmath(scale):
     for theta in np.random.default_rng(1).normal(size=(5, 3)) * scale:
         log_z, p, mean = oracle(theta)
         np.testing.assert_allclose(FAMILY.log_partition(theta), float(log_z), rtol=1e-14, atol=1e-14)
-        np.testing.assert_allclose(
-            FAMILY.to_mean(theta), np.array(mean, float), rtol=1e-12 * max(1, scale / 10)
-        )
+        np.testing.assert_allclose(FAMILY.to_mean(theta), np.array(mean, float), rtol=1e-12 * max(1, scale / 10))
         with mpmath.workdps(500):
             entropy = -mpmath.fsum(a * mpmath.log(a) for a in p)
             cov = [
@@ -139,9 +135,7 @@ def test_hull_close_to_a_facet():
 def test_boundary_is_refused():
     family = Finite(np.eye(4)[:, :3])
     for mu in ([0.2, 0.3, 0.5], [0.5, 0.5, 0.0], [0.0, 0.2, 0.2], [0.4, 0.4, 0.4]):
-        with pytest.raises(
-            InvalidMeanParameter, match="strictly inside the convex hull of the statistic table"
-        ):
+        with pytest.raises(InvalidMeanParameter, match="strictly inside the convex hull of the statistic table"):
             family.to_natural(mu)
 
 

@@ -17,9 +17,7 @@ VON_MISES = FromStatistic(lambda x: np.stack([np.cos(x), np.sin(x)], axis=-1), N
 POISSON = FromStatistic(lambda x: x, lambda x: -special.gammaln(x + 1), np.arange(40))
 
 
-@pytest.mark.parametrize(
-    ("m", "s"), [(0, 1), (100, 3), (-3, 0.1), (1e4, 2000), (1e-3, 0.005), (0, 1e8), (5, 1e4)]
-)
+@pytest.mark.parametrize(("m", "s"), [(0, 1), (100, 3), (-3, 0.1), (1e4, 2000), (1e-3, 0.005), (0, 1e8), (5, 1e4)])
 def test_normal(m, s):
     theta = np.array([m / s**2, -0.5 / s**2])
     exact = m**2 / (2 * s**2) + np.log(s * np.sqrt(2 * np.pi))
@@ -111,19 +109,14 @@ def test_truncated_poisson_on_a_grid():
 
 def test_a_family_without_a_name_against_quad():
     """exp(θ₁ x⁴ + θ₂ sin x) on the line, with base measure exp(−x²)."""
-    family = FromStatistic(
-        lambda x: np.stack([x**4, np.sin(x)], axis=-1), lambda x: -(x**2), (-np.inf, np.inf)
-    )
+    family = FromStatistic(lambda x: np.stack([x**4, np.sin(x)], axis=-1), lambda x: -(x**2), (-np.inf, np.inf))
     for theta in ([-0.5, 1.0], [-3.0, -4.0], [0.0, 0.5]):
 
         def integrand(x, g=lambda x: 1.0, theta=theta):
             return g(x) * np.exp(theta[0] * x**4 + theta[1] * np.sin(x) - x**2)
 
         z = integrate.quad(integrand, -12, 12, epsabs=1e-13, epsrel=1e-13, limit=400)[0]
-        sine = (
-            integrate.quad(lambda x: integrand(x, np.sin), -12, 12, epsabs=1e-13, epsrel=1e-13, limit=400)[0]
-            / z
-        )
+        sine = integrate.quad(lambda x: integrand(x, np.sin), -12, 12, epsabs=1e-13, epsrel=1e-13, limit=400)[0] / z
         np.testing.assert_allclose(family.log_partition(theta), np.log(z), atol=1e-11)
         np.testing.assert_allclose(family.to_mean(theta)[1], sine, atol=1e-11)
         base = integrate.quad(lambda x: integrand(x, lambda x: -(x**2)), -12, 12, limit=400)[0] / z

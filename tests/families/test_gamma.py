@@ -105,9 +105,7 @@ def test_samples_follow_the_law_at_every_shape():
     for seed, shape in enumerate([1e-6, 1e-3, 0.3, 1.0, 7.5, 1e4, 1e8]):
         theta = FAMILY.from_shape_rate(shape, 2.0)
         log_x = FAMILY._sample_statistic(theta, 20_000, np.random.default_rng(seed))[:, 0] + np.log(2.0)
-        tail = np.exp(
-            shape * np.minimum(log_x, -30) - gammaln(shape + 1)
-        )  # P(a, x) = x^a/Γ(a + 1) (1 + O(x))
+        tail = np.exp(shape * np.minimum(log_x, -30) - gammaln(shape + 1))  # P(a, x) = x^a/Γ(a + 1) (1 + O(x))
         cdf = np.where(log_x < -30, tail, gammainc(shape, np.exp(np.maximum(log_x, -40))))
         assert stats.kstest(cdf, "uniform").pvalue > 1e-9
 
@@ -155,9 +153,9 @@ def test_reference_mean_is_interior():
 
 
 def test_gaps_of_the_mean_space():
-    assert FAMILY.in_mean_space(
-        [[0.0, 1.1], [0.0, 1.0], [0.0, 0.9], [-5.0, -1.0], [np.nan, 1.0]]
-    ).tolist() == [True] + 4 * [False]
+    assert FAMILY.in_mean_space([[0.0, 1.1], [0.0, 1.0], [0.0, 0.9], [-5.0, -1.0], [np.nan, 1.0]]).tolist() == [
+        True
+    ] + 4 * [False]
     assert FAMILY.in_natural_space([[1.0, -1.0], [0.0, -1.0], [1.0, 0.0]]).tolist() == [True, False, False]
 
 
@@ -166,17 +164,13 @@ def test_errors():
         FAMILY.to_natural([[0.0, 2.0], [0.0, 1.0]])
     with pytest.raises(errors.InvalidMeanParameter, match=r"entry 1 \(x\).*must be positive"):
         FAMILY.to_natural([0.0, 0.0])
-    with pytest.raises(
-        errors.InvalidNaturalParameter, match="the shape must be positive and minus the rate negative"
-    ):
+    with pytest.raises(errors.InvalidNaturalParameter, match="the shape must be positive and minus the rate negative"):
         FAMILY.from_shape_rate(1.0, -1.0)
     with pytest.raises(errors.InvalidNaturalParameter, match="shape must be positive"):
         FAMILY.to_shape_rate([0.0, -1.0])
     with pytest.raises(errors.InvalidData, match="must be positive"):
         FAMILY.statistic([1.0, 0.0])
-    with pytest.raises(
-        errors.InversionFailed, match=r"mean parameter of agent 1 .*too close to the boundary"
-    ):
+    with pytest.raises(errors.InversionFailed, match=r"mean parameter of agent 1 .*too close to the boundary"):
         FAMILY.to_natural([[-1.0, 1.0], [-1e-310, 1.0]])
     with pytest.raises(errors.InversionFailed, match="mean parameter \\["):
         FAMILY.to_natural([-1e-310, 1.0])

@@ -8,11 +8,9 @@ import pytest
 from scipy import stats
 
 from expfam_game.errors import InvalidData, InvalidInput, InvalidMeanParameter, InvalidNaturalParameter
-from expfam_game.families.gaussian import (
-    DiagonalGaussian,
+from expfam_game.families.gaussian import DiagonalGaussian, KnownVarianceGaussian, LogNormal
+from expfam_game.families.multivariate_gaussian import (
     Gaussian,
-    KnownVarianceGaussian,
-    LogNormal,
     is_positive_definite,
     pack_natural,
     pack_statistics,
@@ -56,9 +54,7 @@ def test_known_variance(variance):
     generic = family.log_partition(theta) - theta[0] * family.to_mean(theta)[0] - family._mean_log_base(theta)
     np.testing.assert_allclose(generic, law.entropy(), rtol=1e-12)
     assert stats.kstest(family.sample(theta, n=20_000, seed=0), law.cdf).pvalue > ALPHA
-    means = family.estimate_mean(np.broadcast_to(theta, (20_000, 1)), n=9, seed=1, method="sum-law").mean[
-        :, 0
-    ]
+    means = family.estimate_mean(np.broadcast_to(theta, (20_000, 1)), n=9, seed=1, method="sum-law").mean[:, 0]
     assert stats.kstest(means, stats.norm(law.mean(), deviation / 3).cdf).pvalue > ALPHA
 
 
@@ -251,9 +247,7 @@ def test_full_kl(d, condition, size):
         noise = np.random.default_rng(5).uniform(-1, 1, (d, d))
         linear, precision = unpack_natural(a, d)
         root = np.linalg.cholesky(precision)
-        b = pack_natural(
-            linear + size * root @ noise[0], precision + size / d * root @ (noise + noise.T) @ root.T / 2
-        )
+        b = pack_natural(linear + size * root @ noise[0], precision + size / d * root @ (noise + noise.T) @ root.T / 2)
     else:
         b = family.from_moments(*random_moments(d, 4, 1e4))
     with mp.workdps(60):
@@ -361,9 +355,7 @@ def test_packing_counts_products_once():
 
 
 def test_positive_definite_matrix_by_matrix():
-    matrices = np.array(
-        [np.eye(2), [[1.0, 2.0], [2.0, 1.0]], [[np.nan, 0.0], [0.0, 1.0]], np.diag([1e-200, 1e200])]
-    )
+    matrices = np.array([np.eye(2), [[1.0, 2.0], [2.0, 1.0]], [[np.nan, 0.0], [0.0, 1.0]], np.diag([1e-200, 1e200])])
     assert is_positive_definite(matrices).tolist() == [True, False, False, True]
     assert is_positive_definite(np.zeros((0, 2, 2))).shape == (0,)
     assert is_positive_definite(np.eye(3)).shape == ()
@@ -382,12 +374,7 @@ FAMILIES = [
 def test_shapes(family, theta, batch):
     theta = np.broadcast_to(theta, (*batch, family.dim))
     assert family.to_mean(theta).shape == family.to_natural(family.to_mean(theta)).shape == theta.shape
-    assert (
-        family.log_partition(theta).shape
-        == family.entropy(theta).shape
-        == family.kl(theta, theta).shape
-        == batch
-    )
+    assert family.log_partition(theta).shape == family.entropy(theta).shape == family.kl(theta, theta).shape == batch
     assert family.fisher_information(theta).shape == (*batch, family.dim, family.dim)
     assert family.sample(theta, n=4, seed=0).shape == (*batch, 4, *family.event_shape)
     for n in (1, 4):
@@ -427,9 +414,7 @@ def test_points_outside():
         DiagonalGaussian(2).to_mean([1.0, 1.0, -1.0, 0.0])
     with pytest.raises(InvalidMeanParameter, match="entry 2 .* must exceed the square of the mean"):
         DiagonalGaussian(2).to_natural([3.0, 0.0, 9.0, 1.0])
-    with pytest.raises(
-        InvalidNaturalParameter, match="agent 1 .* precision matrix must be positive definite"
-    ):
+    with pytest.raises(InvalidNaturalParameter, match="agent 1 .* precision matrix must be positive definite"):
         Gaussian(2).to_mean([[0.0, 0.0, -0.5, 0.0, -0.5], [0.0, 0.0, -0.5, 2.0, -0.5]])
     with pytest.raises(InvalidMeanParameter, match="must be positive definite"):
         Gaussian(2).to_natural([1.0, 1.0, 1.0, 1.0, 1.0])

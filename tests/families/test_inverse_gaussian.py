@@ -13,11 +13,7 @@ from expfam_game.families.inverse_gaussian import InverseGaussian
 
 ALPHA = 1e-9
 FAMILY = InverseGaussian()
-GRID = [
-    (m, s)
-    for m in (1e-100, 1e-6, 0.3, 1.0, 40.0, 1e9, 1e100)
-    for s in (1e-100, 1e-5, 0.5, 1.0, 7.0, 1e8, 1e100)
-]
+GRID = [(m, s) for m in (1e-100, 1e-6, 0.3, 1.0, 40.0, 1e9, 1e100) for s in (1e-100, 1e-5, 0.5, 1.0, 7.0, 1e8, 1e100)]
 
 
 def natural(m, shape):
@@ -64,9 +60,7 @@ def test_log_prob_and_entropy(m, shape):
 @pytest.mark.parametrize("z", [1e-300, 1e-10, 0.1, 1.0, 7.9, 8.1, 30.0, 1e3, 1e200])
 def test_scaled_exponential_integral(z):
     with mp.workdps(50):
-        truth = (
-            mp.hyperu(1, 1, mp.mpf(z)) if 1e-5 < z < 1e5 else (1 / mp.mpf(z) if z > 1 else mp.e1(mp.mpf(z)))
-        )
+        truth = mp.hyperu(1, 1, mp.mpf(z)) if 1e-5 < z < 1e5 else (1 / mp.mpf(z) if z > 1 else mp.e1(mp.mpf(z)))
     slack = 1e-9 if z == 1e-10 else 0.0  # e^z = 1 + 1e-10 is left out of the oracle there
     assert relative(scaled_exp1(np.array(z)), truth) < 4e-15 + slack
 
@@ -112,9 +106,7 @@ def test_inverse_is_exact_for_the_doubles_it_is_given(mean, gap):
         assert relative(theta[1], -s / 2) < 2e-15
 
 
-@pytest.mark.parametrize(
-    ("m", "shape"), [(1.0, 1.0), (1e-6, 1e3), (1e9, 1e-5), (40.0, 0.5), (0.3, 1e6), (1e-20, 1e20)]
-)
+@pytest.mark.parametrize(("m", "shape"), [(1.0, 1.0), (1e-6, 1e3), (1e9, 1e-5), (40.0, 0.5), (0.3, 1e6), (1e-20, 1e20)])
 @pytest.mark.parametrize(
     "scale",
     [
@@ -179,7 +171,5 @@ def test_points_outside():
         FAMILY.to_natural([2.0, 0.5])
     with pytest.raises(InvalidData, match="must be positive"):
         FAMILY.statistic(0.0)
-    inside = FAMILY.in_mean_space(
-        [[2.0, 0.5], [2.0, 0.5 + 2**-50], [3.0, 1 / 3.0], [0.0, 1.0], [np.nan, 1.0]]
-    )
+    inside = FAMILY.in_mean_space([[2.0, 0.5], [2.0, 0.5 + 2**-50], [3.0, 1 / 3.0], [0.0, 1.0], [np.nan, 1.0]])
     assert inside.tolist() == [False, True, False, False, False]  # fl(1/3) lies below 1/3

@@ -51,9 +51,7 @@ def test_log1p_gap():
     assert special.log1p_gap(0.0) == 0.0
 
 
-@pytest.mark.parametrize(
-    ("nu", "high"), [(0, 10), (0.5, 10), (1, 10), (4.5, 10), (15.5, 10), (49, 10), (999, 7)]
-)
+@pytest.mark.parametrize(("nu", "high"), [(0, 10), (0.5, 10), (1, 10), (4.5, 10), (15.5, 10), (49, 10), (999, 7)])
 def test_bessel_ratio(nu, high):
     for kappa in log_uniform(int(10 * nu), -12, high, 40):
         k, order = mp.mpf(float(kappa)), mp.mpf(nu)
@@ -64,9 +62,7 @@ def test_bessel_ratio(nu, high):
         assert relative(complement, 1 - exact) < 3e-14
         assert relative(slope, 1 - exact**2 - (2 * order + 1) / k * exact) < 2e-12
         scaled = mp.log(i0) + mp.loggamma(order + 1) + order * mp.log(2 / k) - k
-        assert abs(mp.mpf(float(special.log_bessel_scaled(float(nu), kappa))) - scaled) < 1e-14 * (
-            nu + 1 + abs(scaled)
-        )
+        assert abs(mp.mpf(float(special.log_bessel_scaled(float(nu), kappa))) - scaled) < 1e-14 * (nu + 1 + abs(scaled))
 
 
 @pytest.mark.parametrize("nu", [0.0, 0.5, 20.0, 40.0, 1e4])
@@ -88,9 +84,7 @@ def test_gamma_shape_residual_is_rounding():
 @pytest.mark.parametrize(("low", "high"), [(-8, 8), (-8, -5), (5, 8), (-3, 6), (-0.5, 0.5)])
 def test_dirichlet_residual_is_rounding(k, low, high):
     alpha = log_uniform(int(100 * k + 10 * low + 90), low, high, (4, k))
-    means = np.array(
-        [[float(mp.digamma(mp.mpf(a)) - mp.digamma(mp.fsum(row))) for a in row] for row in alpha.tolist()]
-    )
+    means = np.array([[float(mp.digamma(mp.mpf(a)) - mp.digamma(mp.fsum(row))) for a in row] for row in alpha.tolist()])
     for row, goal in zip(inversion.dirichlet_concentrations(means), means):
         total = mp.fsum(row.tolist())
         for a, g in zip(row, goal):

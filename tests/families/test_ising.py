@@ -75,9 +75,7 @@ def test_chain_without_fields_in_closed_form():
     family = Ising.chain(n)
     coupling = np.random.default_rng(2).normal(size=n - 1)
     theta = np.concatenate([np.zeros(n), coupling])
-    np.testing.assert_allclose(
-        family.log_partition(theta), n * np.log(2) + np.log(np.cosh(coupling)).sum(), rtol=1e-13
-    )
+    np.testing.assert_allclose(family.log_partition(theta), n * np.log(2) + np.log(np.cosh(coupling)).sum(), rtol=1e-13)
     mean = family.to_mean(theta)
     np.testing.assert_allclose(mean[:n], 0, atol=1e-14)
     np.testing.assert_allclose(mean[n:], np.tanh(coupling), rtol=1e-12)
@@ -113,9 +111,7 @@ def test_long_chain_with_fields_and_extreme_parameters():
                 plus, minus = log_z(up), log_z(down)
                 np.testing.assert_allclose(mean[k], float((plus - minus) / (2 * h)), atol=1e-12)
                 if scale == 1.0:
-                    np.testing.assert_allclose(
-                        variance[k], float((plus + minus - 2 * base) / h**2), rtol=1e-9
-                    )
+                    np.testing.assert_allclose(variance[k], float((plus + minus - 2 * base) / h**2), rtol=1e-9)
 
 
 @pytest.mark.parametrize("lead", [(), (4,), (2, 3), (0,)])
@@ -126,12 +122,7 @@ def test_shapes(family, lead):
     assert mu.shape == theta.shape
     assert family.fisher_information(theta).shape == (*theta.shape, family.dim)
     assert family.sample(theta, 6, seed=0).shape == (*lead, 6, 3)
-    assert (
-        family.log_partition(theta).shape
-        == family.entropy(theta).shape
-        == family.kl(theta, theta).shape
-        == lead
-    )
+    assert family.log_partition(theta).shape == family.entropy(theta).shape == family.kl(theta, theta).shape == lead
     np.testing.assert_allclose(family.kl(theta, theta), 0, atol=0)
     np.testing.assert_allclose(family.to_natural(mu), theta, atol=1e-9)
 

@@ -15,7 +15,5 @@ def test_law(catalogued, law) -> None:
 
 def test_every_public_family_is_in_the_catalogue(catalogue) -> None:
     public = {getattr(families, name) for name in families.__all__}
-    kinds = {
-        kind for kind in public if inspect.isclass(kind) and issubclass(kind, Family) and kind is not Family
-    }
+    kinds = {kind for kind in public if inspect.isclass(kind) and issubclass(kind, Family) and kind is not Family}
     assert kinds == {type(entry.family) for entry in catalogue}

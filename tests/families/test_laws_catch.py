@@ -42,9 +42,7 @@ DEFECTS = [
         laws.fisher_is_symmetric_positive_definite,
         broken(
             Bernoulli,
-            _fisher_information=lambda self, theta: (
-                np.eye(2) + [[0.0, 1e-9], [0.0, 0.0]] + 0 * theta[..., None]
-            ),
+            _fisher_information=lambda self, theta: np.eye(2) + [[0.0, 1e-9], [0.0, 0.0]] + 0 * theta[..., None],
         ),
     ),
     (laws.variance_is_diagonal_of_fisher, scaled(Exponential, "_fisher_information", 1e-8)),
@@ -58,9 +56,7 @@ DEFECTS = [
     (laws.kl_is_bregman_divergence, scaled(Bernoulli, "_kl", 1e-7)),
     (
         laws.kl_is_accurate_nearby,
-        broken(
-            Exponential, _kl=lambda self, a, b: (np.log(-a) - np.log(-b) + b / a - 1.0)[..., 0]
-        ),  # it cancels
+        broken(Exponential, _kl=lambda self, a, b: (np.log(-a) - np.log(-b) + b / a - 1.0)[..., 0]),  # it cancels
     ),
     (
         laws.kl_is_zero_only_at_equality,
@@ -86,9 +82,7 @@ DEFECTS = [
         laws.samples_have_the_mean,
         broken(
             Exponential,
-            _draws_of_t=lambda self, theta, n, rng: (
-                1.05 * rng.standard_exponential((*theta.shape[:-1], n)) / -theta
-            ),
+            _draws_of_t=lambda self, theta, n, rng: 1.05 * rng.standard_exponential((*theta.shape[:-1], n)) / -theta,
         ),
     ),
     (laws.samples_have_the_mean, scaled(Exponential, "_sum_law", 0.01)),
@@ -146,9 +140,7 @@ DEFECTS = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("law", "family"), DEFECTS, ids=[f"{law.__name__}-{k}" for k, (law, _) in enumerate(DEFECTS)]
-)
+@pytest.mark.parametrize(("law", "family"), DEFECTS, ids=[f"{law.__name__}-{k}" for k, (law, _) in enumerate(DEFECTS)])
 def test_a_defect_breaks_its_law(law, family) -> None:
     thetas = THETAS[type(family).__mro__[1]]
     with pytest.raises(LawBroken) as caught, np.errstate(all="ignore"):

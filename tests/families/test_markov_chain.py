@@ -60,9 +60,7 @@ def test_against_brute_force(k, length, scale):
         np.testing.assert_allclose(family.to_mean(theta), mean, rtol=1e-12)
         np.testing.assert_allclose(family.fisher_information(theta), fisher, rtol=1e-9, atol=1e-14)
         np.testing.assert_allclose(family.entropy(theta), -(p @ np.log(p)), rtol=1e-9)
-        np.testing.assert_allclose(
-            family.log_prob(sequences(k, length), theta), np.log(p), rtol=1e-10, atol=1e-12
-        )
+        np.testing.assert_allclose(family.log_prob(sequences(k, length), theta), np.log(p), rtol=1e-10, atol=1e-12)
         np.testing.assert_allclose(family.to_natural(mean), theta, atol=1e-9 * np.exp(scale))
 
 

@@ -21,9 +21,7 @@ def test_any_leading_axes(lead):
 
 def test_tiny_probabilities_to_full_relative_accuracy():
     mu = np.array([[1e-12, 0.5], [1e-60, 1e-3], [1e-80, 1e-80]])
-    np.testing.assert_allclose(
-        invert_mean(Bernoulli(dim=2), mu), np.log(mu) - np.log1p(-mu), rtol=1e-10, atol=1e-13
-    )
+    np.testing.assert_allclose(invert_mean(Bernoulli(dim=2), mu), np.log(mu) - np.log1p(-mu), rtol=1e-10, atol=1e-13)
 
 
 @pytest.mark.parametrize("start", [-30.0, -5.0, 0.0, 12.0, 30.0])

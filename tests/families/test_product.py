@@ -40,10 +40,7 @@ def test_shapes_and_names():
     assert Product([Bernoulli(dim=2), Ising.chain(2)]).statistic_names == (
         "[0] x[0]", "[0] x[1]", "[1] x[0]", "[1] x[1]", "[1] x[0]x[1]",
     )  # fmt: skip
-    assert (
-        repr(Product([Bernoulli()] * 16 + [TABLE]))
-        == "Product([Bernoulli(dim=1)]*16 + [Finite(states=4, dim=2)])"
-    )
+    assert repr(Product([Bernoulli()] * 16 + [TABLE])) == "Product([Bernoulli(dim=1)]*16 + [Finite(states=4, dim=2)])"
     many = Product([Bernoulli(dim=k) for k in range(1, 8)])
     assert repr(many).endswith("+ …)")
 
