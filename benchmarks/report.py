@@ -1,0 +1,94 @@
+"""What all benchmarks share: the machine they ran on, tables, saved results, progress."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import math
+import os
+import platform
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from rich.console import Console
+from tqdm.auto import tqdm
+
+import expfam_game
+
+_PACKAGES = ("numpy", "scipy", "numba", "python-flint", "networkx", "matplotlib", "scikit-learn")
+_WIDTH = 150
+T = TypeVar("T")
+
+
+def console() -> Console:
+    """A console that keeps wide tables whole when the output is not a terminal."""
+    return Console(highlight=False) if sys.stdout.isatty() else Console(width=_WIDTH, highlight=False)
+
+
+def environment() -> dict[str, Any]:
+    """Versions and machine, to be saved beside every result."""
+    versions = {"python": platform.python_version(), "expfam_game": expfam_game.__version__}
+    for package in _PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            versions[package] = "not installed"
+    machine = {
+        "system": platform.platform(),
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+    }
+    return {"versions": versions, "machine": machine}
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def save_json(path: Path, content: Any) -> Path:
+    """Write results as JSON; NaN and infinities, which JSON has not, become null."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(_plain(content), indent=1, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8")
+    return path
+
+
+def _plain(value: Any) -> Any:
+    """Only what JSON knows: dicts, lists, strings, finite numbers, booleans and null."""
+    if is_dataclass(value) and not isinstance(value, type):
+        value = asdict(value)
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def progress(items: Sequence[T], what: str) -> Iterator[T]:
+    """Go through ``items`` with a progress bar, on terminals only."""
+    bar: Iterable[T] = tqdm(items, desc=what, disable=None, leave=False)
+    yield from bar
+
+
+def number(value: float | None, form: str = ".3g", missing: str = "—") -> str:
+    """A number for a table; NaN and None as a dash."""
+    return missing if value is None or math.isnan(value) else format(value, form)
+
+
+def decimals(rate: float | None, digits: int = 7) -> str:
+    """A rate with a fixed number of decimals, so that columns can be compared by eye."""
+    return number(rate, f".{digits}f")
