@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
+from tqdm.auto import tqdm
 
 from expfam_game._typing import AnyArray, ArrayLike, FloatArray
 from expfam_game.errors import BoundaryEquilibrium, InvalidData, InvalidInput, InvalidMeanParameter
@@ -103,7 +104,9 @@ class Game:
             raise InvalidInput(f"data has {len(data)} items, but the weights are for {self.n_agents} agents")
         means = np.zeros((self.n_agents, self.family.dim))
         counts = np.zeros(self.n_agents, dtype=np.int64)
-        for agent, samples in enumerate(data):
+        # Shown after two seconds, on terminals only.
+        agents = tqdm(data, desc="reading data", unit=" agents", delay=2.0, disable=None, leave=False)
+        for agent, samples in enumerate(agents):
             if samples is not None:
                 means[agent], counts[agent] = _streamed_mean(self.family, samples, agent)
             if counts[agent] == 0:
