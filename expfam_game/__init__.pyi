@@ -1,4 +1,4 @@
-from . import certificates, datasets, errors, families, files, game, plots, solvers
+from . import certificates, datasets, errors, families, files, game, plots, solvers, testing
 from .certificates.certificate import Certificate, Claim, Grade
 from .certificates.certify import certify
 from .certificates.check import check
@@ -35,4 +35,5 @@ __all__ = [
     "plots",
     "solve",
     "solvers",
+    "testing",
 ]

@@ -70,6 +70,10 @@ class NotAnchored(ExpfamGameError):
         self.closed_class = closed_class
 
 
+class BarelyAnchored(ExpfamGameError):
+    """The weights are anchored, but the trust that reaches real data is lost in the rounding of float64."""
+
+
 class BoundaryEquilibrium(ExpfamGameError):
     """The equilibrium mean of some agent lies on the boundary of the mean space: no equilibrium exists (T2).
 
@@ -115,7 +119,7 @@ class CertificateRejected(ExpfamGameError):
     Attributes
     ----------
     claim : str
-        The line that failed: ``"format"``, ``"game"``, or one of ``"C1"`` … ``"C6"``.
+        The line that failed: ``"format"``, ``"game"``, or one of ``"C1"`` … ``"C5"``.
     """
 
     def __init__(self, claim: str, reason: str) -> None:

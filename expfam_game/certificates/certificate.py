@@ -164,9 +164,9 @@ class Certificate:
     def __post_init__(self) -> None:
         for field in fields(self):
             if isinstance(value := getattr(self, field.name), np.ndarray):
-                view = value.view()
-                view.setflags(write=False)
-                object.__setattr__(self, field.name, view)
+                copy = value.copy()
+                copy.setflags(write=False)
+                object.__setattr__(self, field.name, copy)
 
     def __repr__(self) -> str:
         return f"Certificate(grade={self.grade.value!r}, n_agents={len(self.w)}, dim={self.mean.shape[1]})"
@@ -226,13 +226,18 @@ class Certificate:
             With claim ``"format"``, if the text is not a whole certificate of a known version.
         """
         try:
-            content = json.loads(text, parse_constant=_refused)
+            content = json.loads(text, parse_constant=_refused, object_pairs_hook=_unique)
+            if not isinstance(content, dict):
+                raise ValueError(f"it holds a {type(content).__name__}, not an object with named entries")
+            names = {"format", "schema", "headline", *(field.name for field in fields(cls))}
+            if missing := names - set(content):
+                raise ValueError(f"the entries {', '.join(sorted(missing))} are missing")
+            if unknown := set(content) - names:
+                raise ValueError(f"the entries {', '.join(sorted(unknown))} are unknown")
             version = content.pop("format"), content.pop("schema")
             if version != (FORMAT, SCHEMA):
                 raise ValueError(f"format and version are {version}, this package reads {(FORMAT, SCHEMA)}")
             headline = content.pop("headline")
-            if set(content) != {field.name for field in fields(cls)}:
-                raise ValueError(f"the entries are {sorted(content)}")
             certificate = cls(**{name: _decoded(name, value) for name, value in content.items()})
             require_format(certificate)
             if headline != certificate.headline():
@@ -324,7 +329,8 @@ def _rational_problems(c: Certificate) -> Iterable[str]:
 
 
 def _is_array(value: object, dtype: type, shape: tuple[int, ...]) -> bool:
-    return isinstance(value, np.ndarray) and value.dtype == dtype and value.shape == shape
+    # The exact type: a masked array would hide entries from every comparison.
+    return type(value) is np.ndarray and value.dtype == dtype and value.shape == shape
 
 
 # ---------------------------------------------------------------------- JSON
@@ -374,6 +380,12 @@ def _decoded_array(entry: dict[str, Any]) -> AnyArray:
             raise ValueError(f"an array of {kind.__name__} has entries of another type")
         flat = np.array(entry["values"], dtype=dtype)
     return flat.reshape([int(size) for size in entry["shape"]])
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise ValueError("an entry is given twice")
+    return dict(pairs)
 
 
 def _refused(constant: str) -> float:

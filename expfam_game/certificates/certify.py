@@ -74,6 +74,10 @@ def certify(
     >>> certificate.claims["C3"].grade.value, certificate.max_error < 1e-15
     ('exact', True)
     """
+    if not isinstance(game, Game) or not hasattr(sol, "mean") or not hasattr(sol, "natural"):
+        raise InvalidInput(
+            "certify takes a Game and a Solution (or anything with arrays mean and natural), in this order"
+        )
     if grade not in ("auto", "exact", "rigorous", "float"):
         raise InvalidInput(f"grade is {grade!r}; it must be 'auto', 'exact', 'rigorous' or 'float'")
     if not isinstance(precision, (int, np.integer)) or not 53 <= precision <= 1 << 16:
@@ -153,7 +157,7 @@ def _contraction(game: Game, arithmetic: Arithmetic, precision: int) -> tuple[Fl
     if not 0 < s < np.inf:
         raise CertificationFailed(
             f"C2: no contraction could be proved in {arithmetic} arithmetic; the agents' way to real data takes up to "
-            f"{np.max(w):.3g} steps, which is too long for float64. Try grade='exact', or larger self-weights"
+            f"{np.max(w):.3g} steps, which is too long for float64. Use larger self-weights"
         )
     return w, s
 

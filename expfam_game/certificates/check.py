@@ -54,6 +54,8 @@ def check(game: Game, certificate: Certificate) -> bool:
     ...
     expfam_game.errors.CertificateRejected: C3: error_bound is smaller than what can be proved
     """
+    if not isinstance(certificate, Certificate):
+        raise CertificateRejected("format", f"expected a Certificate, got {type(certificate).__name__}")
     require_format(certificate)
     _require("game", certificate.fingerprint == game.fingerprint(), "the certificate is about another game")
     _require("game", certificate.mean.shape == game.means.shape, "the game has another shape")

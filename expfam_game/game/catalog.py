@@ -14,6 +14,19 @@ from expfam_game.families.bernoulli import Bernoulli
 from expfam_game.game.game import Game
 from expfam_game.game.weights import Weights
 
+__all__ = [
+    "boundary",
+    "chain_without_data",
+    "complete",
+    "describe",
+    "load",
+    "names",
+    "not_anchored",
+    "ring",
+    "star_one_owner",
+    "two_agents",
+]
+
 
 def _means(n_agents: int) -> list[list[float]]:
     """Bernoulli means spread evenly over (0, 1), so that agents disagree as much as they can."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -168,7 +169,8 @@ class Weights:
         ----------
         edges : iterable of (int, int, float)
             With ``self_weight=None``, all of α including the diagonal ``(i, i, α_ii)``. With a ``self_weight``, only
-            relative weights between agents: each row is scaled to sum to ``1 − self_weight``.
+            relative weights between agents: each row is scaled to sum to ``1 − self_weight``. An edge that is given twice
+            counts with the sum of its weights.
         n_agents : int
         self_weight : float or sequence of float, optional
 
@@ -179,12 +181,15 @@ class Weights:
         array([[0.5, 0.5],
                [0.5, 0.5]])
         """
-        triples = np.array([tuple(edge) for edge in edges], dtype=np.float64).reshape(-1, 3)
+        _require_count(n_agents, "n_agents")
+        triples = _triples(edges)
         rows, columns = triples[:, 0].astype(np.int64), triples[:, 1].astype(np.int64)
         outside = (np.minimum(rows, columns) < 0) | (np.maximum(rows, columns) >= n_agents)
-        if outside.any() or np.any(triples[:, :2] != np.floor(triples[:, :2])):
-            bad = int(np.argmax(outside | (triples[:, :2] != np.floor(triples[:, :2])).any(axis=1)))
-            raise InvalidWeights(f"edge {bad}, {tuple(triples[bad, :2])}, names an agent outside 0..{n_agents - 1}")
+        outside |= np.any(triples[:, :2] != np.stack([rows, columns], axis=1), axis=1)
+        if outside.any():
+            bad = int(np.argmax(outside))
+            i, j = triples[bad, :2].tolist()
+            raise InvalidWeights(f"edge {bad}, from {i:g} to {j:g}: agents are the integers 0 to {n_agents - 1}")
         matrix = sparse.coo_array((triples[:, 2], (rows, columns)), shape=(n_agents, n_agents)).tocsr()
         return cls(matrix) if self_weight is None else _scaled(matrix, self_weight)
 
@@ -208,6 +213,8 @@ class Weights:
         """
         import networkx
 
+        if not isinstance(graph, networkx.Graph):
+            raise InvalidWeights(f"graph must be a NetworkX graph, got {type(graph).__name__}")
         matrix = sparse.csr_array(networkx.to_scipy_sparse_array(graph, weight=weight, dtype=np.float64))
         return cls(matrix) if self_weight is None else _scaled(matrix, self_weight)
 
@@ -216,11 +223,13 @@ class Weights:
     @classmethod
     def complete(cls, n_agents: int, self_weight: float | Sequence[float] = 0.5) -> Weights:
         """Everybody listens to everybody else equally."""
+        _require_count(n_agents, "n_agents")
         return _scaled(sparse.csr_array(np.ones((n_agents, n_agents)) - np.eye(n_agents)), self_weight)
 
     @classmethod
     def ring(cls, n_agents: int, self_weight: float | Sequence[float] = 0.5, *, both_ways: bool = False) -> Weights:
         """Agent i listens to agent i + 1 (modulo n); with ``both_ways`` also to i − 1."""
+        _require_count(n_agents, "n_agents")
         agents = np.arange(n_agents)
         listeners, heard = agents, (agents + 1) % n_agents
         if both_ways:
@@ -230,12 +239,15 @@ class Weights:
     @classmethod
     def star(cls, n_agents: int, self_weight: float | Sequence[float] = 0.5) -> Weights:
         """Agent 0 listens to all others equally, all others to agent 0."""
+        _require_count(n_agents, "n_agents")
         hub, leaves = np.zeros(n_agents - 1, dtype=np.int64), np.arange(1, n_agents)
         return _scaled(_graph(np.r_[hub, leaves], np.r_[leaves, hub], n_agents), self_weight)
 
     @classmethod
     def grid(cls, rows: int, columns: int, self_weight: float | Sequence[float] = 0.5) -> Weights:
         """Agents on a rectangular grid, numbered row by row, listen to their two to four neighbours equally."""
+        _require_count(rows, "rows")
+        _require_count(columns, "columns")
         index = np.arange(rows * columns).reshape(rows, columns)
         one = np.r_[index[:, :-1].ravel(), index[:-1].ravel()]
         other = np.r_[index[:, 1:].ravel(), index[1:].ravel()]
@@ -248,6 +260,9 @@ class Weights:
         """Each pair of agents is connected (both ways) with the given probability; a loner trusts itself alone."""
         import networkx
 
+        _require_count(n_agents, "n_agents")
+        if not (isinstance(probability, Real) and 0 <= probability <= 1):
+            raise InvalidWeights(f"probability is {probability!r}; it must lie between 0 and 1")
         state = np.random.default_rng(seed_sequence(seed))
         graph = networkx.fast_gnp_random_graph(n_agents, probability, seed=int(state.integers(2**32)))
         return cls.from_networkx(graph, self_weight)
@@ -259,6 +274,10 @@ class Weights:
         """Preferential attachment: each new agent is connected (both ways) to ``attachments`` earlier ones."""
         import networkx
 
+        _require_count(n_agents, "n_agents")
+        _require_count(attachments, "attachments")
+        if attachments >= n_agents:
+            raise InvalidWeights(f"attachments is {attachments}; it must be less than n_agents, {n_agents}")
         state = np.random.default_rng(seed_sequence(seed))
         graph = networkx.barabasi_albert_graph(n_agents, attachments, seed=int(state.integers(2**32)))
         return cls.from_networkx(graph, self_weight)
@@ -273,6 +292,8 @@ def _validated(matrix: Any) -> sparse.csr_array:
         result = sparse.csr_array(matrix, dtype=np.float64, copy=True)
     else:
         try:
+            if np.iscomplexobj(matrix):
+                raise TypeError("got complex numbers")
             dense = np.array(matrix, dtype=np.float64)
         except (TypeError, ValueError) as problem:
             raise InvalidWeights(f"weights must be an array of real numbers: {problem}") from None
@@ -320,7 +341,10 @@ def _graph(listeners: IntArray, heard: IntArray, n_agents: int) -> sparse.csr_ar
 def _scaled(graph: sparse.csr_array, self_weight: float | Sequence[float]) -> Weights:
     """Rows of ``graph`` scaled to 1 − self_weight beside the diagonal; who hears nobody trusts itself alone."""
     n_agents = graph.shape[0]
-    trust = np.broadcast_to(np.asarray(self_weight, dtype=np.float64), (n_agents,)).copy()
+    try:
+        trust = np.broadcast_to(np.asarray(self_weight, dtype=np.float64), (n_agents,)).copy()
+    except (TypeError, ValueError):
+        raise InvalidWeights(f"self_weight must be a number or {n_agents} numbers, got {self_weight!r}") from None
     if np.any(bad := ~((trust >= 0) & (trust <= 1))):
         row = int(np.argmax(bad))
         raise InvalidWeights(f"the self-weight of agent {row} is {trust[row]}; it must lie between 0 and 1", agent=row)
@@ -330,6 +354,21 @@ def _scaled(graph: sparse.csr_array, self_weight: float | Sequence[float]) -> We
     trust[sums == 0] = 1.0
     factors = np.divide(1.0 - trust, sums, out=np.zeros(n_agents), where=sums > 0)
     return Weights(sparse.diags_array(factors) @ graph + sparse.diags_array(trust))
+
+
+def _require_count(value: object, name: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise InvalidWeights(f"{name} is {value!r}; it must be an integer, at least 1")
+
+
+def _triples(edges: Iterable[tuple[int, int, float]]) -> FloatArray:
+    try:
+        rows = [tuple(edge) for edge in edges]
+        if all(len(row) == 3 for row in rows):
+            return np.array(rows, dtype=np.float64).reshape(-1, 3)
+    except (TypeError, ValueError):
+        pass
+    raise InvalidWeights("edges must be triples of numbers (i, j, weight): agent i listens to agent j")
 
 
 def _next_hops(matrix: sparse.csr_array, self_weights: FloatArray) -> IntArray:

@@ -10,7 +10,7 @@ from expfam_game._typing import FloatArray
 from expfam_game.game.game import Game
 from expfam_game.kernels.sparse import delayed_best_response
 from expfam_game.kernels.streams import seed_sequence, stream
-from expfam_game.solvers.base import IterativeSolver, Recorder, isolated_start, require
+from expfam_game.solvers.base import IterativeSolver, Recorder, isolated_start, require, require_integer, require_number
 from expfam_game.solvers.solution import Solution
 
 
@@ -49,9 +49,12 @@ class AsynchronousPlay(IterativeSolver):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        for name in ("activity", "loss"):
+            require_number(self, name)
         require(self, 0 < self.activity <= 1, "activity", "must lie in (0, 1]")
-        require(self, self.max_silence >= 1, "max_silence", "must be at least 1")
-        require(self, self.max_delay >= 0, "max_delay", "must be at least 0")
+        require_integer(self, "max_silence", 1)
+        require_integer(self, "max_delay", 0)
+        require_integer(self, "seed", 0)
         require(self, 0 <= self.loss < 1, "loss", "must lie in [0, 1)")
 
     def run(self, game: Game, start: FloatArray | None, recorder: Recorder) -> Solution:

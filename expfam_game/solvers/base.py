@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any, Literal
 
 import numpy as np
@@ -44,10 +45,11 @@ class IterativeSolver(Solver):
     Parameters
     ----------
     tolerance : float
-        With ``criterion="error"``: the bound on ``|μ − μ*|`` relative to the largest data mean of each statistic, at the
-        best-trusted scale ``max v``. With ``criterion="regret"``: nats.
+        With ``criterion="error"``: stop when the proved bound on ``|μ − μ*|`` (T4), relative to the largest data mean of
+        each statistic, is at most this. With ``criterion="regret"``: stop when no agent can gain more nats.
     criterion : {"error", "regret"}
     max_steps : int
+        Rounds after which to give up.
     """
 
     tolerance: float = field(default=1e-12, kw_only=True)
@@ -55,26 +57,31 @@ class IterativeSolver(Solver):
     max_steps: int = field(default=100_000, kw_only=True)
 
     def __post_init__(self) -> None:
-        require(self, self.tolerance > 0 and np.isfinite(self.tolerance), "tolerance", "must be positive and finite")
+        require_number(self, "tolerance")
+        require(self, 0 < self.tolerance < np.inf, "tolerance", "must be positive and finite")
         require(self, self.criterion in ("error", "regret"), "criterion", "must be 'error' or 'regret'")
-        require(self, self.max_steps >= 1, "max_steps", "must be at least 1")
+        require_integer(self, "max_steps", 1)
 
     def iterate(
-        self, game: Game, mean: FloatArray, step: Callable[[FloatArray, FloatArray], FloatArray], recorder: Recorder
+        self,
+        game: Game,
+        mean: FloatArray,
+        step: Callable[[FloatArray, FloatArray], FloatArray],
+        recorder: Recorder,
+        gauge: ErrorGauge | None = None,
     ) -> Solution:
         """Apply ``mean ← step(mean, residual)`` until the stop rule holds."""
-        gauge = ErrorGauge(game)
-        status, steps, best, stalled = Status.MAX_STEPS, 0, np.inf, 0
+        gauge = ErrorGauge(game) if gauge is None else gauge
+        status, steps, progress = Status.MAX_STEPS, 0, _Progress()
         for steps in range(self.max_steps + 1):
             residual = game._best_response(mean) - mean
             bound = gauge.relative_bound(residual)
             regret = self._regret(game, mean)
             recorder.record(steps, bound, regret, mean)
-            if ended := self._verdict(bound, regret, gauge, stalled):
+            progress.note(bound)
+            if ended := self._verdict(bound, regret, gauge, progress):
                 status = ended
                 break
-            stalled = 0 if bound < best else stalled + 1
-            best = min(best, bound)
             if steps < self.max_steps:
                 mean = step(mean, residual)
         return finish(game, self, mean, status, steps, recorder)
@@ -85,32 +92,55 @@ class IterativeSolver(Solver):
         inside = game.family.in_mean_space(mean).all()
         return float(np.max(game.regret(game.family.to_natural(mean)))) if inside else float("inf")
 
-    def _verdict(self, bound: float, regret: float, gauge: ErrorGauge, stalled: int) -> Status | None:
+    def _verdict(self, bound: float, regret: float, gauge: ErrorGauge, progress: _Progress) -> Status | None:
         if self.criterion == "regret":
             return Status.REGRET_BELOW_TOLERANCE if regret <= self.tolerance else None
         if bound <= self.tolerance:
             return Status.CONVERGED
-        if stalled >= 3 and bound <= gauge.rounding_floor:
+        if progress.rounds_since_best >= 3 and bound <= gauge.rounding_floor:
             return Status.PRECISION_LIMIT
-        return Status.STALLED if stalled >= _PATIENCE else None
+        return Status.STALLED if progress.stalled else None
 
 
-_PATIENCE = 2000
-"""Rounds without a new best bound after which a solver gives up."""
+class _Progress:
+    """Whether the bound still falls: its largest value in a window of rounds against that of the window before.
+
+    Largest, because a bound may dip early and then decay slowly from above the dip.
+    """
+
+    _WINDOW = 1000
+
+    def __init__(self) -> None:
+        self.rounds_since_best = 0
+        self.stalled = False
+        self._best = self._previous_peak = np.inf
+        self._peak, self._rounds = 0.0, 0
+
+    def note(self, bound: float) -> None:
+        """Take the bound of one more round into account."""
+        self.rounds_since_best = 0 if bound < self._best else self.rounds_since_best + 1
+        self._best, self._peak, self._rounds = min(self._best, bound), max(self._peak, bound), self._rounds + 1
+        if self._rounds == self._WINDOW:
+            self.stalled = self._peak >= self._previous_peak
+            self._previous_peak, self._peak, self._rounds = self._peak, 0.0, 0
 
 
 class ErrorGauge:
     """Turns residuals into bounds on the distance from the equilibrium (T4), with an allowance for rounding.
 
+    The scale of a statistic is its largest data mean, or its standard deviation where that mean is zero; with
+    ``by_deviation`` the larger of the two, for play in natural parameters, whose rounding is a share of the deviation.
     A residual is a sum of at most ``longest_row + 1`` products of weights, which sum to one, and means of size at most
     ``scale``: float64 evaluates it to within ``(longest_row + 4) ε scale``.
     """
 
-    def __init__(self, game: Game) -> None:
-        game.weights.require_anchored()
+    def __init__(self, game: Game, by_deviation: bool = False) -> None:
         trusted = game.weights.self_weights > 0
         self.v = game.v
         self.scale = np.max(np.abs(game.means[trusted]), axis=0)
+        if by_deviation or np.any(self.scale == 0.0):
+            unit = _deviations(game)
+            self.scale = np.maximum(self.scale, unit if by_deviation else np.where(self.scale == 0.0, unit, 0.0))
         longest_row = int(np.max(np.diff(game.weights.matrix.indptr)))
         self.unit = (longest_row + 4) * float(np.finfo(float).eps)
         self.rounding_floor = 4.0 * self.unit * float(np.max(self.v))
@@ -130,7 +160,7 @@ class Recorder:
     """Keeps the history that was asked for and drives the progress bar (shown after two seconds, on terminals only)."""
 
     def __init__(self, keep: bool, observe: Observer | None, progress: bool | None) -> None:
-        self._keep = keep
+        self._keep = keep or observe is not None
         self._observe = observe
         self._steps: list[int] = []
         self._bounds: list[float] = []
@@ -155,7 +185,7 @@ class Recorder:
     def history(self) -> History | None:
         """The history, or None if none was asked for; closes the progress bar."""
         self._bar.close()
-        if not (self._keep or self._observed):
+        if not self._keep:
             return None
         return History(
             np.array(self._steps, dtype=np.int64),
@@ -207,12 +237,31 @@ def isolated_start(game: Game) -> FloatArray:
     return start
 
 
+def _deviations(game: Game) -> FloatArray:
+    """The largest standard deviation of each statistic among the agents' first models: its natural unit."""
+    family = game.family
+    return np.asarray(np.sqrt(family.variance(family.to_natural(interior_start(game))).max(axis=0)))
+
+
 def interior_start(game: Game) -> FloatArray:
     """The isolated start, with agents whose data lies on the boundary moved halfway to the family's reference mean."""
     start = isolated_start(game)
     outside = ~np.atleast_1d(game.family.in_mean_space(start))
     start[outside] = 0.5 * (start[outside] + game.family.reference_mean())
     return start
+
+
+def require_integer(solver: object, name: str, smallest: int) -> None:
+    """Raise InvalidInput unless a hyper-parameter is an integer, not less than ``smallest``."""
+    value = getattr(solver, name)
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    require(solver, whole and value >= smallest, name, f"must be an integer, at least {smallest}")
+
+
+def require_number(solver: object, name: str) -> None:
+    """Raise InvalidInput unless a hyper-parameter is a real number."""
+    value = getattr(solver, name)
+    require(solver, isinstance(value, Real) and not isinstance(value, bool), name, "must be a number")
 
 
 def require(solver: object, holds: bool, name: str, rule: str) -> None:

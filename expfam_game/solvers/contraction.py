@@ -9,7 +9,7 @@ import numpy as np
 
 from expfam_game._typing import FloatArray
 from expfam_game.game.game import Game
-from expfam_game.solvers.base import IterativeSolver, Recorder, isolated_start, require
+from expfam_game.solvers.base import IterativeSolver, Recorder, isolated_start, require_integer
 from expfam_game.solvers.solution import Solution
 
 
@@ -35,7 +35,7 @@ class Contraction(IterativeSolver):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self, self.anderson >= 0, "anderson", "must be 0 (off) or the number of rounds to combine")
+        require_integer(self, "anderson", 0)
 
     def run(self, game: Game, start: FloatArray | None, recorder: Recorder) -> Solution:
         first = isolated_start(game) if start is None else start

@@ -12,7 +12,7 @@ from expfam_game._typing import FloatArray, IntArray
 from expfam_game.game.game import Game
 from expfam_game.kernels.sparse import gauss_seidel_sweep
 from expfam_game.kernels.streams import seed_sequence, stream
-from expfam_game.solvers.base import IterativeSolver, Recorder, isolated_start, require
+from expfam_game.solvers.base import IterativeSolver, Recorder, isolated_start, require, require_integer
 from expfam_game.solvers.solution import Solution
 
 
@@ -43,6 +43,7 @@ class GaussSeidel(IterativeSolver):
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self, self.order in ("forward", "backward", "random"), "order", "must be forward, backward or random")
+        require_integer(self, "seed", 0)
 
     def _permutation(self, n_agents: int) -> IntArray:
         if self.order == "random":

@@ -8,7 +8,7 @@ import numpy as np
 
 from expfam_game._typing import FloatArray
 from expfam_game.game.game import Game
-from expfam_game.solvers.base import IterativeSolver, Recorder, interior_start, require
+from expfam_game.solvers.base import ErrorGauge, IterativeSolver, Recorder, interior_start, require, require_number
 from expfam_game.solvers.solution import Solution
 
 
@@ -37,20 +37,22 @@ class GradientPlay(IterativeSolver):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        require_number(self, "step_size")
         require(self, 0 < self.step_size <= 1, "step_size", "must lie in (0, 1]")
 
     def run(self, game: Game, start: FloatArray | None, recorder: Recorder) -> Solution:
         game.require_interior(game.equilibrium_mean)
         family = game.family
         theta = family.to_natural(interior_start(game) if start is None else start)
+        overshoot = 0.5 * (1.0 - game.q) / (1.0 + game.q)
 
         def ascend(mean: FloatArray, residual: FloatArray) -> FloatArray:
             nonlocal theta
             rate = self.step_size / _largest_curvature(game, theta)
-            theta = _safe_step(game, theta, mean + residual, rate[:, None] * residual)
+            theta = _safe_step(game, theta, mean + residual, rate[:, None] * residual, overshoot)
             return family._to_mean(theta)
 
-        return self.iterate(game, family._to_mean(theta), ascend, recorder)
+        return self.iterate(game, family._to_mean(theta), ascend, recorder, ErrorGauge(game, by_deviation=True))
 
     def predicted_rate(self, game: Game) -> float:
         """ρ of the linearised step at equilibrium, ``I − H F (I − B)`` with H the agents' rates (dense)."""
@@ -73,12 +75,14 @@ def _largest_curvature(game: Game, theta: FloatArray) -> FloatArray:
     return np.asarray(np.linalg.eigvalsh(game.family._fisher_information(theta))[:, -1])
 
 
-def _safe_step(game: Game, theta: FloatArray, target: FloatArray, step: FloatArray) -> FloatArray:
-    """θ + step, the step of each agent halved while it leaves Θ or overshoots its best response badly.
+def _safe_step(game: Game, theta: FloatArray, target: FloatArray, step: FloatArray, overshoot: float) -> FloatArray:
+    """θ + step, the step of each agent halved while it leaves Θ or overshoots its best response too far.
 
     Along the step s the slope of the agent's own utility is ⟨s, t − μ⟩. With a rate of at most 1/λ_max it stays
-    non-negative where the curvature is constant; where the curvature grows (Poisson, Gamma) it may turn, and a slope of
-    minus half the first one or worse means that the step went too far. Slopes, unlike utilities, do not cancel.
+    non-negative where the curvature is constant; where the curvature grows (Poisson, Gamma) it may turn. A played mean
+    that misses its target by a share c of the way, on the far side, multiplies the ‖·‖_v error by at most q + c (1 + q),
+    which is below one for c < (1 − q)/(1 + q) (exact for one statistic); ``overshoot`` is half of that. Slopes, unlike
+    utilities, do not cancel.
     """
     start = np.sum(step * (target - game.family._to_mean(theta)), axis=1)
     for _ in range(60):
@@ -86,7 +90,7 @@ def _safe_step(game: Game, theta: FloatArray, target: FloatArray, step: FloatArr
         bad = ~np.atleast_1d(game.family.in_natural_space(candidate))
         with np.errstate(over="ignore", invalid="ignore"):
             end = np.sum(step * (target - game.family._to_mean(np.where(bad[:, None], theta, candidate))), axis=1)
-        bad |= ~(end >= -0.5 * start)
+        bad |= ~(end >= -overshoot * start)
         if not bad.any():
             break
         step = np.where(bad[:, None], 0.5 * step, step)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from expfam_game._typing import FloatArray
 from expfam_game.game.game import Game
-from expfam_game.solvers.base import IterativeSolver, Recorder, isolated_start, require
+from expfam_game.solvers.base import IterativeSolver, Recorder, isolated_start, require, require_number
 from expfam_game.solvers.solution import Solution
 
 
@@ -32,6 +32,7 @@ class NaturalGradientPlay(IterativeSolver):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        require_number(self, "step_size")
         require(self, 0 < self.step_size <= 1, "step_size", "must lie in (0, 1]")
 
     def run(self, game: Game, start: FloatArray | None, recorder: Recorder) -> Solution:

@@ -11,7 +11,7 @@ import numpy as np
 from expfam_game._typing import FloatArray
 from expfam_game.game.game import Game
 from expfam_game.kernels.streams import seed_sequence, stream
-from expfam_game.solvers.base import ErrorGauge, Recorder, Solver, finish, interior_start, require
+from expfam_game.solvers.base import ErrorGauge, Recorder, Solver, finish, interior_start, require, require_integer
 from expfam_game.solvers.solution import NoiseFloor, Solution, Status
 
 _PREDICTION_LIMIT = 1000
@@ -59,14 +59,16 @@ class SampledPlay(Solver):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        require(self, self.n_samples >= 1, "n_samples", "must be at least 1")
-        require(self, self.rounds >= 1, "rounds", "must be at least 1")
+        for name in ("n_samples", "rounds"):
+            require_integer(self, name, 1)
+        require_integer(self, "seed", 0)
         require(self, self.exchange in ("broadcast", "separate"), "exchange", "must be 'broadcast' or 'separate'")
         schedules = ("constant", "growing", "averaging")
         require(self, self.schedule in schedules, "schedule", f"must be one of {schedules}")
         require(self, self.method in ("auto", "samples"), "method", "must be 'auto' or 'samples'")
-        burn_in_fits = self.burn_in is None or 0 <= self.burn_in < self.rounds
-        require(self, burn_in_fits, "burn_in", "must be at least 0 and less than rounds")
+        if self.burn_in is not None:
+            require_integer(self, "burn_in", 0)
+        require(self, self.burn_in is None or self.burn_in < self.rounds, "burn_in", "must be less than rounds")
 
     def sizes(self) -> FloatArray:
         """n_t for every round."""
@@ -85,23 +87,30 @@ class SampledPlay(Solver):
         gauge = ErrorGauge(game)
         hear = self._ear(game)
         mean = interior_start(game) if start is None else start
-        squared, used, burn_in = np.zeros_like(goal), 0, self._burn_in(game)
+        drift, first = mean - goal, self._first_observed(game)
+        squared, expected = np.zeros_like(goal), np.zeros_like(goal)
         for t, (size, gain) in enumerate(zip(self.sizes(), self.gains())):
             if not game.family.in_mean_space(mean).all():
                 return finish(game, self, mean, Status.BOUNDARY, t, recorder)
             mean = mean + gain * (hear(mean, int(size), t) - mean)
             recorder.record(t + 1, gauge.relative_bound(game._best_response(mean) - mean), float("nan"), mean)
-            if t >= burn_in and (self.schedule == "constant" or t == self.rounds - 1):
+            drift = (1.0 - gain) * drift + gain * np.asarray(game.weights.off_diagonal @ drift)
+            if t + 1 >= first:
                 squared += (mean - goal) ** 2
-                used += 1
-        noise = NoiseFloor(self.predicted_floor(game), squared / used, used)
+                expected += drift**2
+        rounds = self.rounds - first + 1
+        floor = self.predicted_floor(game, first)
+        noise = NoiseFloor(None if floor is None else floor + expected / rounds, squared / rounds, rounds)
         return finish(game, self, mean, Status.ROUNDS_PLAYED, self.rounds, recorder, noise)
 
-    def _burn_in(self, game: Game) -> int:
+    def _first_observed(self, game: Game) -> int:
+        """The first round (counted from 1) whose deviation is observed; only the last one unless n and γ are constant."""
+        if self.schedule != "constant":
+            return self.rounds
         if self.burn_in is not None:
-            return self.burn_in
+            return self.burn_in + 1
         forgotten = np.log(1e-3) / np.log(max(game.q, 1e-12)) if game.q > 0 else 1.0
-        return int(min(np.ceil(forgotten), self.rounds // 2))
+        return int(min(np.ceil(forgotten), self.rounds // 2)) + 1
 
     def _ear(self, game: Game) -> Callable[[FloatArray, int, int], FloatArray]:
         """The function that turns a profile into everybody's sampled best response."""
@@ -120,8 +129,14 @@ class SampledPlay(Solver):
 
         return hear
 
-    def predicted_floor(self, game: Game) -> FloatArray | None:
+    def predicted_floor(self, game: Game, first: int | None = None) -> FloatArray | None:
         """Variance of each entry of the profile after the last round, from the covariance recursion of T8.
+
+        Parameters
+        ----------
+        game : Game
+        first : int, optional
+            For the constant schedule, average the variances of the rounds from this one (counted from 1) to the last.
 
         With one-round gains ``M_t = (1 − γ_t) I + γ_t B`` the noise of round k reaches the last round through
         ``M_T … M_{k+1}``; its entries are squared and summed against ``V_j / n_k``, V the variance at equilibrium. For the
@@ -137,12 +152,15 @@ class SampledPlay(Solver):
         b = game.weights.off_diagonal.toarray()
         gain_of_noise = np.zeros_like(b)
         spread = np.eye(game.n_agents)
-        for size, gain in zip(self.sizes()[::-1], self.gains()[::-1]):
+        begin = self.rounds if first is None else first
+        for lag, (size, gain) in enumerate(zip(self.sizes()[::-1], self.gains()[::-1])):
+            # The share of the observed rounds that noise of this age has reached.
+            share = (self.rounds - max(begin - 1, lag)) / (self.rounds - begin + 1)
             if self.exchange == "broadcast":
                 fresh = (spread @ b) ** 2
             else:
                 fresh = spread**2 @ b**2
-            gain_of_noise += gain**2 / size * fresh
+            gain_of_noise += share * gain**2 / size * fresh
             spread = (1.0 - gain) * spread + gain * (spread @ b)
             if np.max(spread) < 1e-9:
                 break

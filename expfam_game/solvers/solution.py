@@ -13,7 +13,7 @@ from expfam_game._typing import FloatArray, IntArray
 class Status(Enum):
     """How a solver ended; the value is a sentence."""
 
-    CONVERGED = "the error bound is below the tolerance"
+    CONVERGED = "the error bound, relative to the scale of each statistic, is below the tolerance"
     REGRET_BELOW_TOLERANCE = "every agent's regret is below the tolerance"
     PRECISION_LIMIT = (
         "rounding errors, not the number of rounds, limit the error bound; it is as small as float64 allows"
@@ -57,7 +57,8 @@ class NoiseFloor:
     Attributes
     ----------
     predicted : ndarray, shape (n_agents, dim), or None
-        Predicted variance of each entry around the equilibrium; None above 1000 agents.
+        Predicted mean squared deviation of each entry from the equilibrium over the same rounds: the variance of T8 plus
+        the square of what is left of the start; None above 1000 agents.
     observed : ndarray, shape (n_agents, dim)
         Mean squared deviation from the equilibrium over the rounds used.
     rounds : int

@@ -260,3 +260,29 @@ def test_solutions_may_be_any_object_with_two_arrays(game):
     assert certificate.mean[0, 0] != 7.0
     with pytest.raises(ValueError, match="read-only"):
         certificate.mean[0, 0] = 7.0
+
+
+@pytest.mark.parametrize("name", ["regret_upper", "error_bound", "mean_upper"])
+def test_masked_entries_hide_nothing(game, name):
+    certificate = eg.certify(game, eg.solve(game))
+    values = getattr(certificate, name)
+    masked = np.ma.array(np.zeros_like(values), mask=np.ones(values.shape, dtype=bool))
+    with pytest.raises(CertificateRejected, match="format"):
+        eg.check(game, dataclasses.replace(certificate, **{name: masked}))
+
+
+def test_a_certificate_keeps_its_own_copy_of_its_numbers(game):
+    certificate = eg.certify(game, eg.solve(game))
+    mine = np.array(certificate.regret_upper)
+    copy = dataclasses.replace(certificate, regret_upper=mine)
+    mine[:] = 0.0
+    assert np.all(copy.regret_upper > 0)
+
+
+def test_other_objects_are_refused_by_name(game):
+    solution = eg.solve(game)
+    with pytest.raises(CertificateRejected, match="expected a Certificate, got Solution"):
+        eg.check(game, solution)
+    for arguments in ((solution, game), (game, solution.mean)):
+        with pytest.raises(eg.errors.InvalidInput, match="certify takes a Game and a Solution"):
+            eg.certify(*arguments)

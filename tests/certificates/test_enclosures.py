@@ -141,7 +141,7 @@ def test_weights_that_are_not_anchored_are_refused():
 def test_a_way_to_data_that_floats_cannot_measure_is_refused():
     game = eg.catalog.complete(3, self_weight=1e-15)
     sol = SimpleNamespace(mean=np.full((3, 1), 0.5), natural=None)
-    with pytest.raises(eg.errors.CertificationFailed, match="C2"):
+    with pytest.raises(eg.errors.BarelyAnchored, match="smallest positive self-weight is 1e-15"):
         eg.certify(game, sol, grade="float")
 
 

@@ -127,3 +127,19 @@ def test_a_binary_file_is_refused(tmp_path):
 def test_deep_nesting_is_refused():
     with pytest.raises(CertificateRejected, match="format"):
         eg.Certificate.from_json("[" * 100_000)
+
+
+def test_reasons_speak_of_the_file_and_not_of_python():
+    game = eg.catalog.ring()
+    text = eg.certify(game, eg.solve(game)).to_json()
+    content = json.loads(text)
+    without = {name: value for name, value in content.items() if name != "mean_upper"}
+    cases = {
+        "[]": "it holds a list",
+        json.dumps(without): "the entries mean_upper are missing",
+        json.dumps({**content, "extra": 1}): "the entries extra are unknown",
+        text.replace('"s":', '"s": 1.0, "s":', 1): "an entry is given twice",
+    }
+    for written, reason in cases.items():
+        with pytest.raises(CertificateRejected, match=reason):
+            eg.Certificate.from_json(written)

@@ -60,6 +60,7 @@ def test_frequencies_follow_the_binomial_law(method):
         assert stats.binomtest(int(k), n, q).pvalue > 1e-9
 
 
-def test_dim_must_be_positive():
-    with pytest.raises(InvalidInput, match="dim is 0; it must be at least 1"):
-        eg.families.Bernoulli(0)
+@pytest.mark.parametrize("dim", [0, 2.5, True, "2"])
+def test_dim_must_be_a_positive_integer(dim):
+    with pytest.raises(InvalidInput, match="it must be an integer, at least 1"):
+        eg.families.Bernoulli(dim)

@@ -72,9 +72,16 @@ def test_bad_arguments():
         eg.Game(FAMILY, TWO, [[[0, 1]]])
     with pytest.raises(InvalidMeanParameter, match=r"shape \(n_agents, dim\) = \(2, 2\), got \(2, 3\)"):
         eg.Game(FAMILY, TWO, means=np.full((2, 3), 0.5))
-    with pytest.raises(InvalidMeanParameter, match="means: row 1, .* outside the closed mean space") as caught:
+    with pytest.raises(
+        InvalidMeanParameter,
+        match=r"means: row 1 is not the average .* entry 1 \(x\[1\]\) is 1\.0.*strictly between 0 and 1",
+    ) as caught:
         eg.Game(FAMILY, TWO, means=[[0.5, 0.5], [0.5, 1.1]])
-    assert caught.value.agent == 1
+    assert (caught.value.agent, caught.value.entry) == (1, 1)
+    with pytest.raises(InvalidMeanParameter, match="row 0 is not the average"):
+        eg.Game(eg.families.Exponential(), TWO, means=[[-4e-7], [1.0]])
+    with pytest.raises(InvalidMeanParameter, match="row 0 is not the average"):
+        eg.Game(eg.families.DiagonalGaussian(1), TWO, means=[[1e-4, 0.0], [0.0, 1.0]])
     with pytest.raises(InvalidInput, match="counts must be 2 non-negative integers"):
         eg.Game(FAMILY, TWO, means=np.full((2, 2), 0.5), counts=[1, -1])
     with pytest.raises(InvalidInput, match="pseudo_count is -1"):
@@ -138,3 +145,71 @@ def test_catalogue():
     np.testing.assert_allclose(chain.v, [4, 3, 2, 1])
     assert chain.spectral_radius == 0
     assert chain.q == 0.75
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ([np.zeros((2, 5, 2)), [[0, 1]]], r"agent 0: data .* shape \(n, 2\)"),
+        ([[[0, 1]], [0, 1]], r"agent 1: data .* shape \(n, 2\)"),
+        ([[[0, 1]], "agent1.npy"], "agent 1: .* got str; load it first"),
+        ([[[0, 1]], {0, 1}], "agent 1: .* got set"),
+        ([[[0, 1]], [[0, 1], [0]]], "agent 1: data cannot be made an array"),
+        ([[[0, 1]], iter([0.0, 1.0])], "agent 1: .* single float64"),
+        ([[[0, 1]], np.ma.array([[0, 1]], mask=[[0, 1]])], "agent 1: samples have masked entries"),
+        ([[[0, 1]], [[0, 1j]]], "agent 1: samples must be real numbers"),
+        (
+            [[[0, 1]], iter([[[0, 1]], [[1, 1], [0, 7]]])],
+            r"agent 1: value of sample 1, entry 1 is 7.* \(row 2 of its data\)",
+        ),
+    ],
+)
+def test_data_of_the_wrong_kind_is_refused(data, message):
+    with pytest.raises(InvalidData, match=message):
+        eg.Game(FAMILY, TWO, data)
+
+
+def test_a_column_of_scalars_counts_as_scalars_and_one_hot_rows_do_not():
+    game = eg.Game(eg.families.Categorical(3), eg.Weights.from_dense([[1.0]]), [[[0], [2], [2], [1]]])
+    np.testing.assert_allclose(game.means, [[0.25, 0.25]])
+    with pytest.raises(InvalidData, match=r"shape \(n\), one row per sample"):
+        eg.Game(eg.families.Categorical(3), eg.Weights.from_dense([[1.0]]), [np.eye(3)])
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: eg.Game("Bernoulli", TWO, [[[0, 1]]] * 2), "family is 'Bernoulli'; give an object"),
+        (lambda: eg.Game(eg.families.Poisson, TWO, [[1], [2]]), "give an object such as families.Poisson"),
+        (lambda: eg.Game(FAMILY, [[0.5, 0.5], [0.5, 0.5]], [[[0, 1]]] * 2), "must be a Weights object, got list"),
+        (lambda: eg.Game(FAMILY, TWO, (x for x in [[[0, 1]]] * 2)), "one item per agent, got generator"),
+        (lambda: eg.Game(FAMILY, TWO, means="a"), "means must be an array of real numbers"),
+        (
+            lambda: eg.Game(FAMILY, TWO, means=np.full((2, 2), 0.5), counts=["a", "b"]),
+            "counts must be an array of real",
+        ),
+        (
+            lambda: eg.Game(FAMILY, TWO, means=np.full((2, 2), 0.5), counts=[0, 2]),
+            "agent 0 has no data .its count is zero",
+        ),
+        (lambda: eg.catalog.ring().potential(np.zeros((8, 1)), c=[1.0]), "c must be 8 positive numbers"),
+    ],
+)
+def test_arguments_of_the_wrong_kind_are_refused(make, message):
+    with pytest.raises(InvalidInput, match=message):
+        make()
+
+
+def test_trust_below_the_resolution_of_float64_is_refused():
+    """Rows may sum to 1 + 1e-12, so a leak of 1e-13 may be no leak at all; 1e-17 makes I − B exactly singular."""
+    slack = 5e-13
+    row = [1e-13, 1 - 1e-13 + slack]
+    for weights in (eg.Weights.from_dense([row, row[::-1]]), eg.Weights.complete(2, 1e-17)):
+        game = eg.Game(eg.families.Bernoulli(1), weights, means=[[0.2], [0.8]])
+        for call in (
+            lambda game=game: game.v,
+            lambda game=game: game.equilibrium_mean,
+            lambda game=game: eg.solve(game),
+        ):
+            with pytest.raises(eg.errors.BarelyAnchored, match="larger self-weights"):
+                call()

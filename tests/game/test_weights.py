@@ -50,7 +50,7 @@ def test_edges():
     np.testing.assert_array_equal(Weights.from_edges(edges, 2).to_dense(), [[0.75, 0.25], [1, 0]])
     scaled = Weights.from_edges([(0, 1, 3), (0, 2, 1)], 3, self_weight=[0.2, 0.5, 1.0]).to_dense()
     np.testing.assert_allclose(scaled, [[0.2, 0.6, 0.2], [0, 1, 0], [0, 0, 1]])
-    with pytest.raises(InvalidWeights, match=r"edge 1, .* names an agent outside 0\.\.1"):
+    with pytest.raises(InvalidWeights, match="edge 1, from 1 to 2: agents are the integers 0 to 1"):
         Weights.from_edges([(0, 1, 1.0), (1, 2, 1.0)], 2)
     with pytest.raises(InvalidWeights, match="edge 0"):
         Weights.from_edges([(0.5, 1, 1.0)], 2)
@@ -58,6 +58,27 @@ def test_edges():
         Weights.from_edges([(0, 1, 1.0)], 2, self_weight=[0.5, 1.5])
     with pytest.raises(InvalidWeights, match="finite and non-negative"):
         Weights.from_edges([(0, 1, -1.0)], 2, self_weight=0.5)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Weights.complete(3, [0.1, 0.2]), "self_weight must be a number or 3 numbers"),
+        (lambda: Weights.complete(2.5), "n_agents is 2.5; it must be an integer"),
+        (lambda: Weights.ring(-3), "n_agents is -3"),
+        (lambda: Weights.star(0), "n_agents is 0"),
+        (lambda: Weights.grid(3, 0.5), "columns is 0.5"),
+        (lambda: Weights.from_edges([(0, 1)], 2), "edges must be triples of numbers"),
+        (lambda: Weights.from_edges([("a", "b", 1.0)], 2), "edges must be triples of numbers"),
+        (lambda: Weights.from_networkx(5), "must be a NetworkX graph, got int"),
+        (lambda: Weights.barabasi_albert(5, 5, seed=0), "attachments is 5; it must be less than n_agents, 5"),
+        (lambda: Weights.erdos_renyi(5, 2.0, seed=0), "probability is 2.0"),
+        (lambda: Weights.from_dense([[1j]]), "real numbers"),
+    ],
+)
+def test_bad_arguments_of_topologies_are_named(make, message):
+    with pytest.raises(InvalidWeights, match=message):
+        make()
 
 
 def test_topologies():

@@ -60,7 +60,30 @@ def test_T6_without_delay_loss_or_sleep_it_is_simultaneous_play():
 
 
 def test_T6_agents_sleep_and_messages_age_within_their_bounds():
-    """In a chain each profile shows how old the message was; no change is later than silence + delay allows."""
+    """Agent 1 counts rounds by halving its distance to its data, agent 0 copies it: each profile shows how old it is.
+
+    The copy of round t is a value of agent 1 at most silence − 1 + delay + 1 rounds old.
+    """
+    weights = eg.Weights.from_dense([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [0.0, 0.5, 0.5]])
+    game = eg.Game(eg.families.Bernoulli(1), weights, means=[[np.nan], [np.nan], [0.5]])
+    profiles = []
+    play = eg.solvers.AsynchronousPlay(activity=0.3, max_silence=4, max_delay=3, loss=0.5, seed=3, max_steps=30)
+    eg.solve(
+        game,
+        play,
+        start=np.full((3, 1), 0.25),
+        throw=False,
+        observe=lambda step, mean: profiles.append(mean[:, 0].copy()) or 0.0,
+    )
+    heard, seen = np.array(profiles)[:, 0], np.array(profiles)[:, 1]
+    window = 4 + 3
+    for t in range(window, len(profiles)):
+        assert heard[t] in seen[t - window : t]
+    ages = [t - 1 - max(k for k in range(t) if seen[k] == heard[t]) for t in range(window, len(profiles))]
+    assert max(ages) > 0
+
+
+def test_T6_a_chain_ends_within_the_windows_that_theory_grants():
     game = eg.catalog.chain_without_data(2)
     play = eg.solvers.AsynchronousPlay(activity=0.2, max_silence=4, max_delay=3, loss=0.5, seed=3)
     solution = eg.solve(game, play, start=np.array([[0.1], [0.1]]))

@@ -95,3 +95,29 @@ def test_T7_gradient_play_finds_the_equilibrium(family, data):
     solution = eg.solve(game, eg.solvers.GradientPlay(tolerance=1e-10))
     np.testing.assert_allclose(solution.mean, game.equilibrium_mean, rtol=1e-8)
     assert solution.regret.max() < 1e-15
+
+
+@pytest.mark.parametrize(
+    ("family", "data", "self_weight"),
+    [
+        (eg.families.Bernoulli(1), [[0.1], [0.9], [0.5]], 0.1),
+        (eg.families.Poisson(), [[0.3], [40.0], [1.0]], 0.1),
+        (eg.families.Poisson(), [[0.3], [40.0], [1.0]], 0.02),
+        (eg.families.Exponential(), [[0.1], [100.0], [1.0]], 0.1),
+        (eg.families.Categorical(3), [[0.001, 0.001], [0.998, 0.001], [0.001, 0.998]], 0.1),
+    ],
+    ids=repr,
+)
+def test_T7_gradient_play_neither_cycles_nor_overshoots_where_agents_disagree(family, data, self_weight):
+    game = eg.Game(family, eg.Weights.ring(3, self_weight), means=data)
+    solution = eg.solve(game, eg.solvers.GradientPlay(tolerance=1e-10))
+    np.testing.assert_allclose(solution.mean, game.equilibrium_mean, rtol=1e-8, atol=1e-9)
+
+
+def test_T7_gradient_play_on_standardised_data():
+    """Column means are rounding noise of 1e-17: the natural unit is the standard deviation."""
+    rng = np.random.default_rng(0)
+    data = [rng.normal(size=(40, 2)) for _ in range(3)]
+    data = [(x - x.mean(axis=0)) / x.std(axis=0) for x in data]
+    game = eg.Game(eg.families.Gaussian(2), eg.Weights.complete(3, 0.3), data)
+    assert eg.solve(game, eg.solvers.GradientPlay(tolerance=1e-10)).status is eg.Status.CONVERGED
