@@ -9,7 +9,9 @@ its certificate (C2, C3, C5) and its noise floor (T8).
 
 from __future__ import annotations
 
+import os
 import time
+import unicodedata
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -19,12 +21,10 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from rich.console import Console
-from rich.table import Table
 from scipy.sparse import csgraph
 
 import expfam_game as eg
-from benchmarks.exact import ExactMean, bernoulli_regret, exact_equilibrium
+from benchmarks.exact import bernoulli_regret, exact_equilibrium
 from benchmarks.figures import (
     Curve,
     NoiseCloud,
@@ -34,10 +34,19 @@ from benchmarks.figures import (
     influence_figure,
     noise_figure,
 )
-from benchmarks.rates import THREE_DIGITS, MeasuredRate, measure_rate
-from benchmarks.report import console, decimals, environment, number, progress, save_json
+from benchmarks.outcomes import N_SAMPLES, SIGMAS, Games, Outcome, Setup, show, verdict
+from benchmarks.rates import THREE_DIGITS, measure_rate
+from benchmarks.report import (
+    complain,
+    console,
+    environment,
+    progress,
+    require_extra,
+    save_json,
+)
 from expfam_game import datasets
 from expfam_game._typing import AnyArray, FloatArray
+from expfam_game.errors import ExpfamGameError
 from expfam_game.plots.style import grade_name
 from expfam_game.solvers.base import IterativeSolver, Solver
 
@@ -48,8 +57,10 @@ CONCENTRATION = 0.3
 WITHOUT_DATA = (2, 5, 8)
 """The agents that own nothing in the variant with self-weight "0.3 or 0"."""
 
-N_SAMPLES = 20_000
-"""A round of sampled play: enough for no pixel to be empty in all samples, which would put a model on the boundary."""
+ROUNDS, QUICK_ROUNDS = 400, 200
+"""Of sampled play, in the whole benchmark and with --quick."""
+
+TOPOLOGIES = ("complete", "ring", "star", "grid", "Erdős–Rényi", "Barabási–Albert")
 
 _SHOWN = "0.3 or 0"
 """The self-weights of the games in the figures: here ρ(B) and q differ."""
@@ -60,9 +71,8 @@ _EXCHANGES = {
 }
 
 _SMALL_ERROR = 1e-10
-_SIGMAS = 6.0
 
-COLUMNS = """
+COLUMNS = f"""
 \b
 Each block of the table is one game; its title says
   topology      who listens to whom; 10 agents, weights equal among those heard
@@ -75,22 +85,33 @@ Columns
   solver        the method; B and S after SampledPlay: one batch for all, or a separate draw for every listener
   predicted     factor per round by which theory says the error shrinks in the long run; — where it says nothing
   measured      the same, measured from the profiles the solver played against the exact rational equilibrium
-  rel. diff.    measured / predicted − 1; "!" if three digits do not agree (relative 5e-4, in the rate and, as far
-                as the measurement is that sharp, in its logarithm)
-  rounds        rounds, from models that know nothing (all probabilities 1/2), until every mean parameter is within 1e-10 of the exact equilibrium; — if never
+  rel. diff.    measured / predicted − 1; three digits must agree (relative 5e-4, in the rate and, as far as the
+                measurement is that sharp, in its logarithm)
+  rounds        rounds, from models that know nothing (all probabilities 1/2), until every mean parameter is within
+                1e-10 of the exact equilibrium; — if never
   error         largest |μ − μ*| of the final profile, against the exact equilibrium
-  proved        largest distance from that profile to the end of its certified enclosure of μ* (C3), and
-  grade         what kind of proof that is: exact (rational arithmetic), rigorous (ball arithmetic), float (no proof)
+  error ≤       largest distance from that profile to the end of its certified enclosure of μ* (C3), rounded up, and
+  C3 grade      what kind of proof that is: exact (rational arithmetic), rigorous (ball arithmetic), float (no proof)
   regret        largest gain of any agent from its best response at the end, in nats, computed with 256 bits
-  proved        its certified upper bound (C5), and
-  grade         what kind of proof that is; "!" if any bound of this row is violated
+  regret ≤      its certified upper bound (C5), rounded up, and
+  C5 grade      what kind of proof that is
   envelope      largest ratio of the error ‖μ^t − μ*‖_v to its bound in any round: q^t for Contraction and GaussSeidel,
                 (1 − η(1 − q))^t for NaturalGradientPlay, q once every s + τ rounds for AsynchronousPlay (T4–T7);
                 at most 1 if theory holds; — where theory gives no envelope
   noise         observed over predicted variance of sampled play around the equilibrium (T8), ± its standard error
+                (from the spread over the pixels); n = {N_SAMPLES} samples a round, {ROUNDS} rounds ({QUICK_ROUNDS} with --quick), of which
+                those after the start is forgotten count
 
-The last lines say whether every measured rate agrees with its prediction to three digits, whether every bound holds and
-whether every noise floor is explained, and list whatever does not. The exit code is 0 only if all of them do.
+A "!" before a solver's name marks a row in which something contradicts theory. A terminal too narrow for all columns is
+shown fewer of them; the JSON file has every number.
+
+\b
+The last lines say whether theory holds, and list whatever does not:
+  rates         every measured rate agrees with its prediction to three digits (relative difference at most 5e-4)
+  bounds        no certified or theoretical bound is below what it bounds
+  noise         every noise ratio is within {SIGMAS:g} standard errors + 1/(n (1 − ρ(B)²)) of 1; the second term allows for
+                what T8, a statement to first order in 1/n, leaves out
+The exit code is 0 only if all of them hold.
 """
 
 
@@ -114,46 +135,11 @@ class Images:
     shape: tuple[int, int]
 
 
-@dataclass(frozen=True)
-class Setup:
-    """One game of the benchmark with its exact equilibrium."""
-
-    topology: str
-    trust: str
-    game: eg.Game
-    exact: ExactMean
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What one solver did in one game; NaN where a quantity does not apply."""
-
-    solver: str
-    predicted: float
-    measured: MeasuredRate | None
-    agrees: bool | None
-    rounds: int | None
-    steps: int
-    status: str
-    succeeded: bool
-    regret: float
-    error: float
-    proved_error: float
-    proved_regret: float
-    proved_factor: float
-    grades: dict[str, str]
-    envelope: float
-    noise_ratio: float
-    noise_standard_error: float
-    violations: tuple[str, ...]
-    seconds: float
-
-
 @dataclass
 class Collected:
     """Everything the run gathers for the table, the JSON file and the figures."""
 
-    games: list[tuple[Setup, list[Outcome]]] = field(default_factory=list)
+    games: Games = field(default_factory=list)
     panels: list[Panel] = field(default_factory=list)
     clouds: dict[str, list[NoiseCloud]] = field(default_factory=dict)
 
@@ -206,7 +192,7 @@ def build(images: Images, topology: str, trust: str, weights: eg.Weights, seed: 
 
 def solvers(seed: int, quick: bool) -> dict[str, Solver]:
     """Every solver, under the name the table uses."""
-    s, rounds = eg.solvers, 200 if quick else 400
+    s, rounds = eg.solvers, QUICK_ROUNDS if quick else ROUNDS
     return {
         "Direct": s.Direct(),
         "Contraction": s.Contraction(),
@@ -355,14 +341,6 @@ def _noise(solution: eg.Solution) -> tuple[float, float]:
     return noise.ratio, float(np.std(each, ddof=1) / np.sqrt(each.size))
 
 
-def noise_explained(setup: Setup, outcome: Outcome) -> bool:
-    """Whether the noise ratio is one up to chance and the terms of order 1/n that T8 leaves out."""
-    if not np.isfinite(outcome.noise_ratio):
-        return True
-    higher_order = 1.0 / (N_SAMPLES * (1.0 - setup.game.spectral_radius**2))
-    return abs(outcome.noise_ratio - 1.0) <= _SIGMAS * outcome.noise_standard_error + higher_order
-
-
 # ---------------------------------------------------------------------- all of it
 
 
@@ -380,7 +358,13 @@ def collect(images: Images, seed: int, quick: bool, only: tuple[str, ...]) -> Co
             if solver_name != "Direct":
                 curves.append(Curve(solver_name, errors))
             if trust == _SHOWN and solution.noise is not None and solution.noise.predicted is not None:
-                cloud = NoiseCloud(name, solution.noise.predicted, solution.noise.observed, outcome.noise_ratio)
+                cloud = NoiseCloud(
+                    name,
+                    solution.noise.predicted,
+                    solution.noise.observed,
+                    outcome.noise_ratio,
+                    outcome.noise_standard_error,
+                )
                 collected.clouds.setdefault(_EXCHANGES[solver_name], []).append(cloud)
         collected.games.append((setup, outcomes))
         if trust == _SHOWN:
@@ -395,102 +379,6 @@ def collect(images: Images, seed: int, quick: bool, only: tuple[str, ...]) -> Co
                 )
             )
     return collected
-
-
-_WIDTHS = {
-    "solver": 23,
-    "predicted": 9,
-    "measured": 9,
-    "rel. diff.": 10,
-    "rounds": 6,
-    "error": 7,
-    "proved": 7,
-    "grade": 8,
-    "regret": 7,
-    "proved ": 7,
-    "grade ": 10,
-    "envelope": 8,
-    "noise": 13,
-}
-
-
-def show(collected: Collected, out: Console) -> None:
-    """Print one table a game."""
-    for setup, outcomes in collected.games:
-        game = setup.game
-        title = f"{setup.topology}, self-weight {setup.trust}: ρ(B) = {game.spectral_radius:.7f}, q = {game.q:.7f}"
-        table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-        for name, width in _WIDTHS.items():
-            side = "left" if name in ("solver", "grade", "grade ") else "right"
-            table.add_column(name, width=width, justify=side, no_wrap=True, header_style="dim")  # type: ignore[arg-type]
-        for outcome in outcomes:
-            table.add_row(*_cells(outcome))
-        out.print(table)
-        out.print()
-
-
-def _cells(outcome: Outcome) -> list[str]:
-    measured = outcome.measured.rate if outcome.measured else float("nan")
-    mark = "" if outcome.agrees in (True, None) else " !"
-    noise = "—"
-    if np.isfinite(outcome.noise_ratio):
-        noise = f"{outcome.noise_ratio:.3f} ± {outcome.noise_standard_error:.3f}"
-    return [
-        outcome.solver,
-        decimals(outcome.predicted),
-        decimals(measured),
-        number(measured / outcome.predicted - 1.0, "+.0e") + mark,
-        "—" if outcome.rounds is None else str(outcome.rounds),
-        number(outcome.error, ".1e"),
-        number(outcome.proved_error, ".1e"),
-        outcome.grades.get("C3", "—"),
-        number(outcome.regret, ".1e"),
-        number(outcome.proved_regret, ".1e"),
-        outcome.grades.get("C5", "—") + (" !" if outcome.violations else ""),
-        number(outcome.envelope, ".3f"),
-        noise,
-    ]
-
-
-def verdict(collected: Collected, out: Console) -> bool:
-    """Say whether theory held everywhere, and where not; True if it did."""
-    rows = [(setup, outcome) for setup, outcomes in collected.games for outcome in outcomes]
-    predicted = [(setup, outcome) for setup, outcome in rows if outcome.measured is not None]
-    wrong = [f"{_where(s, o)}: predicted {o.predicted:.7f}, {_found(o)}" for s, o in predicted if not o.agrees]
-    broken = [f"{_where(s, o)}: {claim}" for s, o in rows for claim in o.violations]
-    noisy = [
-        f"{_where(s, o)}: observed / predicted = {o.noise_ratio:.4f} ± {o.noise_standard_error:.4f}"
-        for s, o in rows
-        if not noise_explained(s, o)
-    ]
-    worst = max((abs(o.measured.rate / o.predicted - 1.0) for _, o in predicted if o.measured), default=0.0)
-    out.print()
-    _say(out, wrong, f"rates: all {len(predicted)} measured rates agree with theory to three digits", "disagree")
-    out.print(f"       largest relative difference {worst:.1e}, allowed {THREE_DIGITS:.0e}")
-    _say(out, broken, f"bounds: no bound is violated in {len(rows)} runs", "violations")
-    _say(out, noisy, "noise: every noise floor is explained by T8 within its standard error", "unexplained")
-    unfinished = [f"{_where(s, o)}: {o.status}, after {o.steps} rounds" for s, o in rows if not o.succeeded]
-    if unfinished:
-        _say(out, unfinished, "ends", "solvers or certificates did not reach their goal (no failure of the theory)")
-    return not (wrong or broken or noisy)
-
-
-def _where(setup: Setup, outcome: Outcome) -> str:
-    return f"{setup.topology}, self-weight {setup.trust}, {outcome.solver}"
-
-
-def _found(outcome: Outcome) -> str:
-    assert outcome.measured is not None
-    return f"measured {outcome.measured.rate:.7f} with relative uncertainty {outcome.measured.uncertainty:.0e}"
-
-
-def _say(out: Console, failures: list[str], good: str, bad: str) -> None:
-    if not failures:
-        out.print(f"[green]✓[/green] {good}")
-        return
-    out.print(f"[red]✗ {good.partition(':')[0]}: {len(failures)} {bad}[/red]")
-    for line in failures:
-        out.print(f"    {line}")
 
 
 def draw(collected: Collected, images: Images, data: str, folder: Path, seed: int) -> list[Path]:
@@ -519,7 +407,7 @@ def draw_equilibrium(images: Images, data: str, path: Path, seed: int, n_agents:
         for agent in np.flatnonzero(trust):
             alone[agent, label] = game.means[agent]
     links = eg.Weights.ring(n_agents, 0.5, both_ways=True)
-    return equilibrium_figure(alone, together, links, [len(part) for part in parts], images.shape, data, path)
+    return equilibrium_figure(alone, together, links, [len(part) for part in parts], images.shape, data, 0.5, path)
 
 
 def draw_influence(images: Images, data: str, path: Path, seed: int) -> Path:
@@ -549,43 +437,90 @@ def saved_content(collected: Collected, settings: dict[str, Any]) -> dict[str, A
     return {**environment(), "settings": settings, "games": games}
 
 
+# ---------------------------------------------------------------------- command line
+
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+def ascii_name(name: str) -> str:
+    """A topology as it can be typed: erdos-renyi for Erdős–Rényi."""
+    plain = unicodedata.normalize("NFKD", name.lower()).replace("–", "-").replace("_", "-")
+    return plain.encode("ascii", "ignore").decode()
+
+
+_BY_ASCII = {ascii_name(name): name for name in TOPOLOGIES}
+
+
+def _topology(text: str) -> str:
+    if ascii_name(text) not in _BY_ASCII:
+        raise typer.BadParameter(f"{text!r} is not one of {', '.join(_BY_ASCII)}")
+    return _BY_ASCII[ascii_name(text)]
+
+
+def _folder(path: Path) -> Path:
+    """The folder for the results, made before hours of computing rather than after."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise typer.BadParameter(f"{path} cannot be a folder: {problem.strerror}", param_hint="--out") from None
+    if not os.access(path, os.W_OK):
+        raise typer.BadParameter(f"nothing can be written into {path}", param_hint="--out")
+    return path
 
 
 @app.command(epilog=COLUMNS)
 def main(
     out: Annotated[Path, typer.Option(help="Folder for the JSON file and the figures.")] = Path("results/convergence"),
-    seed: Annotated[int, typer.Option(help="Seed of the division of data, the random graphs and the solvers.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed of the division of data, the random graphs and the solvers.")
+    ] = 0,
     data: Annotated[DataSet, typer.Option(help="Which images.")] = DataSet.DIGITS,
-    images: Annotated[int, typer.Option(min=250, help="How many images of MNIST or Fashion-MNIST to use.")] = 2000,
-    topology: Annotated[list[str] | None, typer.Option(help="Only this topology; may be repeated.")] = None,
+    images: Annotated[
+        int | None,
+        typer.Option(min=250, show_default="2000", help="How many images of MNIST or Fashion-MNIST to use."),
+    ] = None,
+    topology: Annotated[
+        list[str] | None,
+        typer.Option(help=f"Only this one of {', '.join(_BY_ASCII)}; may be repeated.", show_default="all"),
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Two self-weights and shorter sampled play.")] = False,
 ) -> None:
     """Predicted against measured convergence of every solver, on real images divided among agents by label skew."""
     begun = time.perf_counter()
-    unknown = set(topology or ()) - set(topologies(seed))
-    if unknown:
-        raise typer.BadParameter(f"{unknown.pop()!r} is not one of {', '.join(topologies(seed))}")
-    pictures = load_images(data, images)
-    collected = collect(pictures, seed, quick, tuple(topology or ()))
+    only = tuple(_topology(name) for name in topology or ())
+    if images is not None and data is DataSet.DIGITS:
+        raise typer.BadParameter(
+            "the digits are always used all; --images is for the other data", param_hint="--images"
+        )
+    folder = _folder(out)
+    try:
+        require_extra("The benchmark")
+        pictures = load_images(data, 2000 if images is None else images)
+    except ExpfamGameError as problem:
+        complain(problem)
+        raise typer.Exit(1) from None
+    collected = collect(pictures, seed, quick, only)
     screen = console()
-    show(collected, screen)
-    holds = verdict(collected, screen)
+    show(collected.games, screen)
+    holds = verdict(collected.games, screen)
     settings = {
         "data": data.value,
         "images": len(pictures.labels),
         "n_agents": N_AGENTS,
         "concentration": CONCENTRATION,
         "pseudo_count": 1.0,
+        "n_samples": N_SAMPLES,
+        "rounds": QUICK_ROUNDS if quick else ROUNDS,
         "seed": seed,
         "quick": quick,
         "small_error": _SMALL_ERROR,
         "three_digits": THREE_DIGITS,
+        "sigmas": SIGMAS,
         "all_hold": holds,
         "seconds": time.perf_counter() - begun,
     }
-    saved = [save_json(out / "convergence.json", saved_content(collected, settings))]
-    saved += draw(collected, pictures, _TITLES[data], out, seed)
+    saved = [save_json(folder / "convergence.json", saved_content(collected, settings))]
+    saved += draw(collected, pictures, _TITLES[data], folder, seed)
     screen.print(f"\nsaved in {time.perf_counter() - begun:.0f} s: " + ", ".join(map(str, saved)), soft_wrap=True)
     if not holds:
         raise typer.Exit(1)

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 import expfam_game as eg
 from expfam_game._typing import AnyArray, FloatArray
-from expfam_game.plots.style import GREY, clean
+from expfam_game.files.messages import rounded_up
+from expfam_game.plots.style import GREY, PROOFS, clean
 
-matplotlib.rcParams.update({"font.size": 9, "axes.titlesize": 10, "figure.dpi": 100})
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 _DPI = 160
 
 
@@ -48,13 +48,25 @@ class NoiseCloud:
     predicted: FloatArray
     observed: FloatArray
     ratio: float
+    standard_error: float
+
+
+def _figure(width: float, height: float) -> Figure:
+    """An empty figure; Matplotlib is imported here, so that a missing one can be reported in a sentence."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    matplotlib.rcParams.update({"font.size": 9, "axes.titlesize": 10, "figure.dpi": 100})
+    return Figure(figsize=(width, height), layout="constrained")
 
 
 def convergence_figure(panels: Sequence[Panel], subtitle: str, path: Path, rounds: int = 60) -> Path:
     """Error against round for every topology, with the proved envelope of simultaneous best response."""
+    from matplotlib.lines import Line2D
+
     columns = min(3, len(panels))
     lines = -(-len(panels) // columns)
-    figure = Figure(figsize=(4.0 * columns, 3.0 * lines + 1.1), layout="constrained")
+    figure = _figure(4.0 * columns, 3.0 * lines + 1.1)
     grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
     colours = dict(zip([curve.solver for curve in panels[0].curves], eg.plots.PALETTE))
     for ax, panel in zip(grid.flat, panels):
@@ -71,19 +83,25 @@ def convergence_figure(panels: Sequence[Panel], subtitle: str, path: Path, round
                 linewidth=2.4 if plain else 1.5,
                 zorder=3 if plain else 2,
             )
-        ax.set_title(f"{panel.title}:  ρ(B) = {panel.rho:.4f},  q = {panel.q:.4f}")
+        ax.set_title(f"{panel.title}:  ρ(B) = {panel.rho:.4f},  q = {rounded_up(panel.q, 4)}")
         ax.set_xlim(0, rounds)
         ax.set_ylim(1e-16, 3.0)
         ax.label_outer()
     for ax in list(grid.flat)[len(panels) :]:
         ax.set_visible(False)
     keys = [Line2D([], [], color=colours[c.solver], linewidth=2, label=c.solver) for c in panels[0].curves]
-    keys.append(Line2D([], [], color=GREY, linestyle="--", label=f"bound $q^t$ of Contraction ({panels[0].grade})"))
+    keys.append(Line2D([], [], color=GREY, linestyle="--", label=_envelope_label({p.grade for p in panels})))
     figure.legend(
         handles=keys, loc="outside lower center", ncols=5 if columns == 3 else 2 + columns // 2, frameon=False
     )
     figure.suptitle(f"Distance to the exact equilibrium — {subtitle}", fontsize=11)
     return _save(figure, path)
+
+
+def _envelope_label(grades: set[str]) -> str:
+    """What the dashed lines are, and what is behind the weakest of them."""
+    weakest = next(grade for grade in ("float", "rigorous", "exact") if grade in grades)
+    return f"bound $q^t$ of Contraction, q {PROOFS[weakest]}"
 
 
 def _extended(errors: FloatArray, q: float, rounds: int) -> FloatArray:
@@ -93,7 +111,7 @@ def _extended(errors: FloatArray, q: float, rounds: int) -> FloatArray:
 
 def noise_figure(clouds: Mapping[str, Sequence[NoiseCloud]], subtitle: str, path: Path) -> Path:
     """Predicted against observed variance of every mean parameter in sampled play (T8), one panel per exchange."""
-    figure = Figure(figsize=(5.2 * len(clouds), 5.7), layout="constrained")
+    figure = _figure(5.2 * len(clouds), 5.7)
     panels = figure.subplots(1, len(clouds), sharex=True, sharey=True, squeeze=False)[0]
     everything = np.concatenate(
         [np.r_[c.predicted.ravel(), c.observed.ravel()] for group in clouds.values() for c in group]
@@ -108,7 +126,7 @@ def noise_figure(clouds: Mapping[str, Sequence[NoiseCloud]], subtitle: str, path
         ax.set_xlabel("predicted variance of a mean parameter")
         clean(ax)
         for handle in ax.legend(
-            frameon=False, loc="upper left", markerscale=2, title="observed / predicted, topology"
+            frameon=False, loc="upper left", markerscale=2, title="observed / predicted ± standard error, topology"
         ).legend_handles:
             if handle is not None:
                 handle.set_alpha(1.0)
@@ -118,7 +136,7 @@ def noise_figure(clouds: Mapping[str, Sequence[NoiseCloud]], subtitle: str, path
 
 
 def _cloud(ax: Axes, cloud: NoiseCloud, colour: str, marker: str) -> None:
-    name = f"{cloud.ratio:.3f}  {cloud.label}"
+    name = f"{cloud.ratio:.3f} ± {cloud.standard_error:.3f}  {cloud.label}"
     style: dict[str, Any] = {
         "color": colour,
         "markersize": 3.2,
@@ -136,20 +154,24 @@ def equilibrium_figure(
     counts: Sequence[int],
     shape: tuple[int, int],
     data: str,
+    trust: float,
     path: Path,
 ) -> Path:
     """What every agent can draw alone, who listens to whom, and what every agent can draw at the equilibrium.
 
-    ``alone`` and ``together`` have shape (n_agents, n_labels, n_pixels), NaN where an agent never saw a label.
+    ``trust`` is the self-weight of an agent that has seen a label; one that has not gives itself none. ``alone`` and
+    ``together`` have shape (n_agents, n_labels, n_pixels), NaN where an agent never saw a label.
     """
     n_agents = alone.shape[0]
-    figure = Figure(figsize=(11.8, 3.35), layout="constrained")
+    figure = _figure(11.8, 3.35)
     left, middle, right = figure.subplots(1, 3, width_ratios=[1.0, 0.42, 1.0])
     names = [f"agent {agent}\n{count} images" for agent, count in enumerate(counts)]
     _gallery(left, np.where(np.isnan(alone), _NEVER_SEEN, alone), shape, names)
     left.set_title("Alone: mean image of each label (grey: never seen, no model)", pad=20)
-    eg.plots.weights(middle, links, colorbar=False)
+    eg.plots.weights(middle, links, colorbar=False, key=False)
     middle.set_title(f"{data}:\nsamples travel,\ndata stay")
+    about = rf"self-weight $\alpha_{{ii}}$ = {trust:g}" + "\n(0 for a label never seen)"
+    middle.text(0.5, -0.02, about, ha="center", va="top", fontsize=8, transform=middle.transAxes)
     _gallery(right, together, shape, [f"agent {agent}" for agent in range(n_agents)])
     right.set_title("At the equilibrium: everybody has a model of every label", pad=20)
     return _save(figure, path)
@@ -175,7 +197,7 @@ def influence_figure(
     path: Path,
 ) -> Path:
     """The influence matrix beside what each agent owns, models alone, and models at the equilibrium."""
-    figure = Figure(figsize=(12.4, 3.9), layout="constrained")
+    figure = _figure(12.4, 3.9)
     left, right = figure.subplots(1, 2, width_ratios=[1.0, 2.55])
     eg.plots.influence(left, game)
     left.set_title("Influence $R = (I-B)^{-1}D$:\nwhose data makes whose model")
@@ -192,5 +214,5 @@ def influence_figure(
 
 def _save(figure: Figure, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=_DPI)
+    figure.savefig(path, dpi=_DPI, bbox_inches="tight", pad_inches=0.05)
     return path

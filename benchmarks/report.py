@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import json
 import math
@@ -18,6 +19,8 @@ from rich.console import Console
 from tqdm.auto import tqdm
 
 import expfam_game
+from expfam_game.errors import MissingExtra
+from expfam_game.files.messages import rounded_up
 
 _PACKAGES = ("numpy", "scipy", "numba", "python-flint", "networkx", "matplotlib", "scikit-learn")
 _WIDTH = 150
@@ -27,6 +30,20 @@ T = TypeVar("T")
 def console() -> Console:
     """A console that keeps wide tables whole when the output is not a terminal."""
     return Console(highlight=False) if sys.stdout.isatty() else Console(width=_WIDTH, highlight=False)
+
+
+def require_extra(purpose: str) -> None:
+    """Raise :class:`MissingExtra` naming the extra ``bench`` unless what all benchmarks draw and load with is installed."""
+    for module, package in (("matplotlib", "matplotlib"), ("sklearn", "scikit-learn")):
+        try:
+            importlib.import_module(module)
+        except ImportError:
+            raise MissingExtra(package, "bench", purpose) from None
+
+
+def complain(problem: Exception) -> None:
+    """One sentence on stderr."""
+    Console(stderr=True, highlight=False).print(f"Error: {problem}", style="red", markup=False, soft_wrap=True)
 
 
 def environment() -> dict[str, Any]:
@@ -87,6 +104,11 @@ def progress(items: Sequence[T], what: str) -> Iterator[T]:
 def number(value: float | None, form: str = ".3g", missing: str = "—") -> str:
     """A number for a table; NaN and None as a dash."""
     return missing if value is None or math.isnan(value) else format(value, form)
+
+
+def bound(value: float | None, digits: int = 2) -> str:
+    """An upper bound for a table, rounded up; NaN and None as a dash."""
+    return "—" if value is None or math.isnan(value) else rounded_up(value, digits, "e")
 
 
 def decimals(rate: float | None, digits: int = 7) -> str:

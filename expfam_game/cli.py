@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,10 +18,10 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from expfam_game.errors import BoundaryEquilibrium, CertificateRejected, ExpfamGameError, InvalidInput, NotAnchored
+from expfam_game.files.messages import absent, rounded_up
 
 if TYPE_CHECKING:
     from expfam_game import Certificate, Game, Solution
-    from expfam_game.solvers.base import Solver
 
 _PIPE_WIDTH = 110
 """Columns used where the output is not a terminal."""
@@ -104,17 +103,6 @@ class _SolverName(StrEnum):
     sampled = "sampled"
 
 
-_SOLVERS = {
-    "direct": "Direct",
-    "contraction": "Contraction",
-    "gauss-seidel": "GaussSeidel",
-    "natural-gradient": "NaturalGradientPlay",
-    "gradient": "GradientPlay",
-    "asynchronous": "AsynchronousPlay",
-    "sampled": "SampledPlay",
-}
-
-
 class _GradeName(StrEnum):
     auto = "auto"
     exact = "exact"
@@ -176,6 +164,23 @@ def _load(game: str, pseudo_count: float | None) -> Game:
     from expfam_game.files import load_game
 
     return load_game(game, pseudo_count=pseudo_count)
+
+
+def _target(out: str, endings: Sequence[str] = ()) -> Path:
+    """Where to write, looked at before anything is computed."""
+    target = Path(out)
+    if endings and target.suffix not in endings:
+        raise InvalidInput(f"--out {out}: the ending must be {'one of ' * (len(endings) > 2)}{_either(endings)}")
+    if not target.parent.is_dir():
+        what = "is not a folder" if target.parent.exists() else "does not exist"
+        raise InvalidInput(f"--out {out}: the folder {target.parent} {what}")
+    if target.is_dir():
+        raise InvalidInput(f"--out {out}: this is a folder; name a file in it")
+    return target
+
+
+def _either(words: Sequence[str]) -> str:
+    return " or ".join(words) if len(words) == 2 else ", ".join(words)
 
 
 def _stem(game: str) -> str:
@@ -247,78 +252,20 @@ def solve(
     """Find the Nash equilibrium of a game and save it."""
     from expfam_game import solve as solve_game
     from expfam_game.files import save_solution
+    from expfam_game.files.options import described_solver
 
+    target = _target(out or f"{_stem(game)}-solution")
     loaded = _load(game, pseudo_count)
     loaded.weights.require_anchored()
     given = {"tolerance": tolerance, "max_steps": max_steps, "seed": seed}
-    method, reason = _solver(loaded, solver.value, given, settings or [])
+    method, reason = described_solver(loaded, solver.value, given, settings or [])
     solution = solve_game(loaded, method, history=True)
-    saved = save_solution(out or f"{_stem(game)}-solution", loaded, solution)
+    saved = save_solution(target, loaded, solution)
     console = _console()
     console.print(_facts(_report(loaded, solution, reason, saved)))
     if loaded.n_agents <= 12 and loaded.family.dim <= 6:
         console.print()
         console.print(_profile(loaded, solution))
-
-
-def _solver(game: Game, name: str, given: dict[str, Any], settings: list[str]) -> tuple[Solver, str]:
-    """The solver that the options describe, and why it is taken."""
-    from expfam_game import solvers
-
-    options = {key: value for key, value in given.items() if value is not None}
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not equals:
-            raise InvalidInput(f"--set {setting}: write it as NAME=VALUE, for example --set step_size=0.5")
-        options[key.strip()] = value.strip()
-    if name != "auto":
-        kind = getattr(solvers, _SOLVERS[name])
-        return kind(**_hyper_parameters(kind, options)), "--solver names it"
-    if not options:
-        return _default(game)
-    if unknown := [key for key in options if key not in ("tolerance", "max_steps", "criterion")]:
-        raise InvalidInput(f"{_option(unknown[0])} needs a --solver that has it; auto does not")
-    kind = solvers.Contraction
-    return kind(**_hyper_parameters(kind, options)), "a stop rule was given, so the agents play round by round"
-
-
-def _default(game: Game) -> tuple[Solver, str]:
-    from expfam_game.solvers import Contraction
-    from expfam_game.solvers.solve import choose
-
-    method = choose(game)
-    if isinstance(method, Contraction):
-        return method, f"the graph is large, but play converges fast: q = {game.q:.3g} ≤ 0.9"
-    if method.method == "lu":  # type: ignore[attr-defined]
-        return method, "the linear system is small enough to be factorised"
-    return method, f"the graph is large and play would be slow: q = {game.q:.6g} > 0.9"
-
-
-def _option(key: str) -> str:
-    return f"--{key.replace('_', '-')}" if key in ("tolerance", "max_steps", "seed") else f"--set {key}"
-
-
-def _hyper_parameters(kind: type[Solver], options: dict[str, Any]) -> dict[str, Any]:
-    """The options with the types of the solver's fields."""
-    from expfam_game.files.data import suggestion
-
-    known = {field.name: str(field.type) for field in fields(kind)}
-    for key in options:
-        if key not in known:
-            raise InvalidInput(
-                f"{_option(key)}: {kind.__name__} has no {key}{suggestion(key, known)}; it has {', '.join(known)}"
-            )
-    return {key: _typed(key, value, known[key]) for key, value in options.items()}
-
-
-def _typed(key: str, value: Any, annotation: str) -> Any:
-    if not isinstance(value, str) or "Literal" in annotation:
-        return value
-    try:
-        return float(value) if "float" in annotation else int(value)
-    except ValueError:
-        kind = "a number" if "float" in annotation else "an integer"
-        raise InvalidInput(f"--set {key}={value}: it must be {kind}") from None
 
 
 def _report(game: Game, solution: Solution, reason: str, saved: tuple[Path, Path]) -> Iterable[tuple[str, str]]:
@@ -329,7 +276,10 @@ def _report(game: Game, solution: Solution, reason: str, saved: tuple[Path, Path
     yield "status", solution.status.value
     yield "rounds", str(solution.steps)
     yield "max regret", f"{solution.regret.max():.3g} nats"
-    yield "error bound", f"|μ − μ*| ≤ {solution.error_bound.max():.3g} (grade: float; certify proves a bound)"
+    yield (
+        "error bound",
+        f"|μ − μ*| ≤ {rounded_up(solution.error_bound.max(), 3)} (grade: float; certify proves a bound)",
+    )
     yield "contraction factor q", f"{game.q:.6g}"
     if game.n_agents <= _SPECTRAL_LIMIT:
         yield "asymptotic rate ρ(B)", f"{game.spectral_radius:.6g}"
@@ -374,10 +324,10 @@ def certify(
     from expfam_game import certify as certify_solution
     from expfam_game.files import load_solution
 
+    target = _target(out or f"{_stem(game)}-certificate.json")
     loaded = _load(game, pseudo_count)
     profile = load_solution(solution, loaded)
     certificate = certify_solution(loaded, profile, grade=grade.value, precision=precision)
-    target = Path(out or f"{_stem(game)}-certificate.json")
     certificate.save(target)
     console = _console()
     console.print(_facts([*_proved(certificate), ("saved", str(target))]))
@@ -388,9 +338,9 @@ def certify(
 def _proved(certificate: Certificate) -> Iterable[tuple[str, str]]:
     regret = certificate.max_regret
     yield "grade", f"{certificate.grade.value}, the worst of the claims"
-    yield "contraction factor q", f"≤ {certificate.contraction_factor:.6g}"
-    yield "error |μ − μ*|", f"≤ {certificate.max_error:.3g}"
-    yield "regret", "not claimed" if regret is None else f"≤ {regret:.3g} nats for every agent"
+    yield "contraction factor q", f"≤ {rounded_up(certificate.contraction_factor, 6)}"
+    yield "error |μ − μ*|", f"≤ {rounded_up(certificate.max_error, 3)}"
+    yield "regret", "not claimed" if regret is None else f"≤ {rounded_up(regret, 3)} nats for every agent"
 
 
 def _claims(certificate: Certificate) -> Table:
@@ -405,7 +355,9 @@ def _claims(certificate: Certificate) -> Table:
 
 
 @app.command(
-    epilog="Exit code: 0 accepted, 1 rejected, 2 the files cannot be read.\n\nExample:\n\nexpfam-game check game.toml cert.json"
+    epilog="Exit code: 0 accepted; 1 rejected, also where the file holds no certificate (empty, cut short, binary); "
+    "2 nothing could be checked, because a file is missing or not readable or the game file has a mistake.\n\n"
+    "Example:\n\nexpfam-game check game.toml cert.json"
 )
 def check(
     game: _GameFile,
@@ -415,17 +367,18 @@ def check(
     """Check a certificate against a game, trusting neither the solver nor whoever wrote the certificate."""
     from expfam_game import Certificate
     from expfam_game import check as check_certificate
-    from expfam_game.files.data import nearby_file
 
+    file = Path(certificate)
     try:
         loaded = _load(game, pseudo_count)
-        if not Path(certificate).is_file():
-            raise InvalidInput(f"{certificate}: there is no such certificate file{nearby_file(Path(certificate))}")
-    except InvalidInput as problem:
+        if not file.is_file():
+            raise absent(file, "certificate file")
+        file.open("rb").close()
+    except (ExpfamGameError, OSError) as problem:
         _stderr("Error: ", str(problem))
         raise typer.Exit(2) from None
     try:
-        claims = Certificate.load(Path(certificate))
+        claims = Certificate.load(file)
         check_certificate(loaded, claims)
     except CertificateRejected as rejection:
         _stderr("Rejected: ", str(rejection))
@@ -455,9 +408,7 @@ def sample(
 
     from expfam_game.files import load_solution
 
-    target = Path(out)
-    if target.suffix not in (".npy", ".csv"):
-        raise InvalidInput(f"--out {out}: the ending must be .npy or .csv")
+    target = _target(out, (".npy", ".csv"))
     loaded = _load(game, pseudo_count)
     profile = load_solution(solution, loaded)
     if not 0 <= agent < loaded.n_agents:
@@ -505,7 +456,8 @@ def plot(
     kind: Annotated[
         _Kind,
         typer.Option(
-            help="weights: who listens to whom; influence: whose data counts; convergence: error against rounds; "
+            help="weights: who listens to whom; influence: whose data counts; convergence: without SOLUTION, the distance "
+            "from the equilibrium in each round of play, with it, the bound that its solver watched; "
             "regret: in nats per agent; images: mean parameters as pictures."
         ),
     ] = _Kind.influence,
@@ -520,91 +472,16 @@ def plot(
     pseudo_count: _PseudoCount = None,
 ) -> None:
     """Draw a picture of a game or of its solution."""
-    target = Path(out or f"{kind.value}.png")
-    if target.suffix not in _PICTURES:
-        raise InvalidInput(f"--out {target}: the ending must be one of {', '.join(_PICTURES)}")
+    from expfam_game.files import load_solution
+    from expfam_game.plots.command import picture
+
+    target = _target(out or f"{kind.value}.png", _PICTURES)
     if shape is not None and kind is not _Kind.images:
         raise InvalidInput("--shape is for --kind images only")
     loaded = _load(game, pseudo_count)
-    _draw(kind, loaded, solution, shape, target)
+    profile = None if solution is None else load_solution(solution, loaded)
+    picture(kind.value, loaded, profile, shape).savefig(target, dpi=150)
     _console().print(_facts([("saved", str(target))]))
-
-
-def _draw(kind: _Kind, game: Game, solution: str | None, shape: str | None, target: Path) -> None:
-    from expfam_game import plots
-    from expfam_game.plots.style import require_matplotlib
-
-    require_matplotlib()
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6.4, 4.8), layout="constrained")
-    ax = figure.subplots()
-    if kind is _Kind.weights:
-        plots.weights(ax, game.weights)
-    elif kind is _Kind.influence:
-        plots.influence(ax, game)
-    elif kind is _Kind.convergence:
-        _draw_convergence(ax, game, solution)
-    elif kind is _Kind.regret:
-        plots.regret(ax, _solution(game, solution))
-    else:
-        height, width = _image_shape(shape, game.family.dim)
-        rows = [game.means, _solution(game, solution).mean]
-        word = "agent " if game.n_agents <= 8 else ""
-        titles = [f"{word}{k}" for k in range(game.n_agents)]
-        low, high = min(0.0, *(float(row.min()) for row in rows)), max(1.0, *(float(row.max()) for row in rows))
-        names = ["data", "equilibrium"]
-        plots.images(ax, rows, (height, width), titles=titles, row_titles=names, vmin=low, vmax=high)
-    figure.savefig(target, dpi=150)
-
-
-def _solution(game: Game, file: str | None) -> Solution:
-    """The saved solution, or a fresh one."""
-    from expfam_game import solve as solve_game
-    from expfam_game.files import load_solution
-
-    return solve_game(game) if file is None else load_solution(file, game)
-
-
-def _draw_convergence(ax: Any, game: Game, file: str | None) -> None:
-    """The history of a saved solution; without one, simultaneous play with its distance in ‖·‖_v and T4's bound."""
-    import numpy as np
-
-    from expfam_game import plots, solvers
-    from expfam_game import solve as solve_game
-
-    if file is None:
-        goal, v = game.equilibrium_mean, game.v[:, None]
-        played = solve_game(
-            game, solvers.Contraction(), observe=lambda step, mean: float(np.max(np.abs(mean - goal) / v))
-        )
-        errors = played.history.observed if played.history is not None else ()
-        plots.convergence(ax, errors, rate=game.spectral_radius, envelope=game.q, label="simultaneous best response")
-    else:
-        saved = _solution(game, file)
-        if saved.history is None or saved.history.error_bound.size < 2:
-            raise InvalidInput(
-                f"{file}: found in one step by {saved.solver}, so there is no convergence to draw; solve with "
-                "--solver contraction, or leave the solution out"
-            )
-        plots.convergence(ax, saved.history.error_bound, label=saved.solver)
-        ax.set_ylabel("bound on the error, relative to the data means")
-    if ax.get_legend_handles_labels()[0]:
-        ax.legend()
-
-
-def _image_shape(text: str | None, dim: int) -> tuple[int, int]:
-    if text is None:
-        side = round(dim**0.5)
-        if side * side != dim:
-            raise InvalidInput(f"{dim} statistics are not a square picture; give --shape HEIGHTxWIDTH")
-        return side, side
-    height, _, width = text.lower().partition("x")
-    if not (height.isdecimal() and width.isdecimal()) or int(height) * int(width) != dim:
-        raise InvalidInput(
-            f"--shape {text}: write HEIGHTxWIDTH, whose product must be the {dim} statistics of the family"
-        )
-    return int(height), int(width)
 
 
 # ---------------------------------------------------------------------- catalogue

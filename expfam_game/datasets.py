@@ -78,9 +78,10 @@ def digits(threshold: int | None = 8) -> tuple[ByteArray, ByteArray]:
 def mnist(split: Split = "train", threshold: int | None = 127) -> tuple[ByteArray, ByteArray]:
     """MNIST: 60 000 (``"train"``) or 10 000 (``"test"``) handwritten digits of 28 × 28 pixels, in their official order.
 
-    The gzip files are looked for in ``$EXPFAM_GAME_DATA/mnist``, in ``../shared/data/mnist`` beside the repository and
-    beside the current directory, and in the user's cache; if they are in none of these they are downloaded into the
-    cache. Their SHA-256 is checked in every case.
+    The gzip files are taken from ``$EXPFAM_GAME_DATA/mnist`` if that environment variable is set, and from nowhere else.
+    If it is not, they are looked for in ``../shared/data/mnist`` beside the repository and beside the current directory,
+    and in the user's cache; if they are in none of these they are downloaded into the cache. Their SHA-256 is checked in
+    every case.
 
     Parameters
     ----------
@@ -96,7 +97,8 @@ def mnist(split: Split = "train", threshold: int | None = 127) -> tuple[ByteArra
     Raises
     ------
     DataNotFound
-        If the files are nowhere and cannot be downloaded; lists every place searched.
+        If the files are nowhere and cannot be downloaded, or are not where ``EXPFAM_GAME_DATA`` points; lists every place
+        searched.
     InvalidData
         If a file was found but is corrupted.
     """
@@ -242,13 +244,20 @@ def _find(file: str) -> bytes:
     for folder in _folders():
         if (path := folder / file).is_file():
             return _verified(path, file)
+    if asked := os.environ.get("EXPFAM_GAME_DATA"):
+        what = "does not hold the file" if Path(asked).is_dir() else "is no folder, so it does not hold"
+        raise DataNotFound(
+            f"the environment variable EXPFAM_GAME_DATA points to {asked}, which {what} {file}. Point it to a folder that "
+            "holds that file, or unset it to have the file looked for elsewhere and downloaded"
+        )
     return _verified(_download(file), file)
 
 
 def _folders() -> list[Path]:
-    """Where to look, best first, without repetitions."""
-    asked = os.environ.get("EXPFAM_GAME_DATA")
-    folders = [Path(asked)] if asked else []
+    """Where to look, best first, without repetitions: where the user says, and otherwise in the usual places."""
+    if asked := os.environ.get("EXPFAM_GAME_DATA"):
+        return [Path(asked)]
+    folders = []
     source = Path(__file__).resolve().parents[1]
     if (source / "pyproject.toml").is_file():
         folders.append(source.parent / "shared" / "data")
@@ -289,12 +298,17 @@ def _download(file: str) -> Path:
         path = pooch.retrieve(url, known_hash=f"sha256:{_SHA256[file]}", fname=base, path=_cache() / name)
     except (OSError, ValueError) as problem:
         raise DataNotFound(
-            f"{_not_found(file)}, and it could not be downloaded from {url} ({problem}). Set the environment variable "
+            f"{_not_found(file)}, and it could not be downloaded from {url} ({_reason(problem)}). Set the environment variable "
             f"EXPFAM_GAME_DATA to a folder that holds {file}"
         ) from problem
     return Path(path)
 
 
+def _reason(problem: Exception) -> str:
+    """What went wrong, without the nested representations that network libraries write."""
+    text = str(problem)
+    return text if len(text) <= 120 and "object at 0x" not in text else type(problem).__name__
+
+
 def _not_found(file: str) -> str:
-    asked = "" if os.environ.get("EXPFAM_GAME_DATA") else " (EXPFAM_GAME_DATA is not set)"
-    return f"{file} was not found in any of {', '.join(map(str, _folders()))}{asked}"
+    return f"{file} was not found in any of {', '.join(map(str, _folders()))} (EXPFAM_GAME_DATA is not set)"

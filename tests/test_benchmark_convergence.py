@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
+import subprocess
+import sys
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 
 import matplotlib
 
@@ -13,11 +19,19 @@ matplotlib.use("Agg")
 import mpmath
 import numpy as np
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 import expfam_game as eg
-from benchmarks.convergence import app
+from benchmarks.convergence import (
+    _BY_ASCII,
+    app,
+    ascii_name,
+    run_solver,
+    topologies,
+)
 from benchmarks.exact import bernoulli_regret, exact_equilibrium
+from benchmarks.outcomes import _WIDTHS, Setup, columns, show
 from benchmarks.rates import MeasuredRate, measure_rate
 from benchmarks.report import decimals, environment, number, save_json
 from expfam_game.solvers.base import IterativeSolver
@@ -123,6 +137,9 @@ def test_short_run_succeeds_and_says_so(short_run):
     assert result.exit_code == 0
     assert "all 16 measured rates agree with theory to three digits" in result.output
     assert "no bound is violated in 36 runs" in result.output
+    criterion = "observed / predicted within 6 standard errors + 1/(n (1 − ρ(B)²)) of 1"
+    assert f"T8 explains all 8 noise floors: {criterion}" in result.output
+    assert "n = 20000 samples, 200 rounds; the largest deviation is" in result.output
     assert str(folder) in result.output.replace("\n", "")
 
 
@@ -190,13 +207,82 @@ def test_settings_and_machine_are_saved(short_run):
 
 
 def test_help_explains_every_printed_column():
-    from benchmarks.convergence import _WIDTHS
-
     text = CliRunner().invoke(app, ["--help"]).output
-    assert all(f"    {name.strip()} " in text for name in _WIDTHS)
+    assert all(f"    {name} " in text for name in _WIDTHS)
+    assert "6 standard errors + 1/(n (1 − ρ(B)²)) of 1" in text
+    assert "n = 20000 samples a round, 400 rounds (200 with --quick)" in text
+    assert all(name in text for name in _BY_ASCII)
 
 
-def test_unknown_topology_is_refused():
-    result = CliRunner().invoke(app, ["--topology", "torus"])
+def test_tables_fit_into_any_terminal(short_run):
+    assert columns(150) == list(_WIDTHS)
+    for width in range(45, 150):
+        shown = columns(width)
+        assert sum(_WIDTHS[name] + 2 for name in shown) - 2 <= max(width, 56)
+        assert {"solver", "predicted", "measured", "error ≤"} <= set(shown)
+    assert not any(line != line.rstrip() for line in short_run[1].output.splitlines())
+
+
+def test_narrow_tables_are_not_wrapped(short_run):
+    weights = eg.Weights.ring(4, 0.5)
+    game = _game(weights)
+    setup = Setup("ring", "0.5", game, exact_equilibrium(game))
+    outcome, _, _ = run_solver(setup, "Contraction", eg.solvers.Contraction(), seed=0)
+    for width in (80, 100, 119, 150):
+        stream = io.StringIO()
+        show([(setup, [outcome])], Console(file=stream, width=width))
+        lines = stream.getvalue().splitlines()
+        assert len(lines) <= 7
+        assert lines[2].startswith("Contraction")
+        assert ("too narrow for the columns" in stream.getvalue()) == (width < 145)
+
+
+def test_proved_numbers_are_rounded_up(short_run):
+    """Every bound of the table against the numbers in the JSON file."""
+    rows = [row for game in short_run[2]["games"] for row in game["solvers"]]
+    lines = [line for line in short_run[1].output.splitlines() if line.startswith(tuple(row["solver"] for row in rows))]
+    for line, row in zip(lines, rows, strict=True):
+        numbers = [Decimal(word) for word in line.split() if re.fullmatch(r"[0-9.]+e-[0-9]+", word)]
+        assert numbers[1] >= Decimal(row["proved_error"])
+        assert numbers[3] >= Decimal(row["proved_regret"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--topology", "torus"], "'torus' is not one of complete, ring, star, grid, erdos-renyi, barabasi-albert"),
+        (["--seed", "-1"], "--seed"),
+        (["--images", "300"], "the digits are always used all"),
+        (["--out", __file__], "cannot be a folder"),
+        (["--out", f"{__file__}/deep"], "cannot be a folder"),
+    ],
+)
+def test_mistakes_are_answered_at_once(arguments, message):
+    result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 2
-    assert "torus" in result.output
+    assert message in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize("name", ["erdos-renyi", "Erdos_Renyi", "Erdős–Rényi"])
+def test_topologies_can_be_typed(name):
+    assert _BY_ASCII[ascii_name(name)] == "Erdős–Rényi"
+    assert set(_BY_ASCII.values()) == set(topologies(0))
+
+
+def test_missing_data_and_packages_are_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setenv("EXPFAM_GAME_DATA", str(tmp_path / "nowhere"))
+    result = CliRunner().invoke(app, ["--out", str(tmp_path), "--data", "mnist"])
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: the environment variable EXPFAM_GAME_DATA points to")
+    assert result.stderr.count("\n") == 1
+    for module, package in (("matplotlib", "matplotlib"), ("sklearn", "scikit-learn")):
+        with monkeypatch.context() as patch:
+            patch.setitem(sys.modules, module, None)
+            result = CliRunner().invoke(app, ["--out", str(tmp_path)])
+        assert result.exit_code == 1
+        assert f"needs the package '{package}'. Install it with: pip install 'expfam-game[bench]'" in result.stderr
+
+
+def test_the_benchmark_can_be_imported_without_matplotlib():
+    code = "import sys; sys.modules['matplotlib'] = None; import benchmarks.convergence"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60, cwd=Path(__file__).parent.parent)

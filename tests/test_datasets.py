@@ -124,17 +124,39 @@ def test_not_found_lists_every_place(small_idx, monkeypatch):
         raise OSError("no network")
 
     monkeypatch.setattr(pooch, "retrieve", no_network)
-    monkeypatch.setenv("EXPFAM_GAME_DATA", str(small_idx / "nothing"))
     with pytest.raises(DataNotFound) as caught:
         datasets.mnist("train")
     message = str(caught.value)
-    for place in (small_idx / "nothing", small_idx / "shared" / "data", small_idx / "cache"):
+    for place in (small_idx / "shared" / "data", small_idx / "cache"):
         assert str(place) in message
     assert "https://ossci-datasets" in message
     assert "no network" in message
-    monkeypatch.delenv("EXPFAM_GAME_DATA")
-    with pytest.raises(DataNotFound, match="EXPFAM_GAME_DATA is not set"):
+    assert "EXPFAM_GAME_DATA is not set" in message
+
+
+def test_long_reasons_of_the_network_are_named_only(small_idx, monkeypatch):
+    import pooch
+
+    def no_network(*args, **kwargs):
+        raise ConnectionError("HTTPSConnectionPool(<object at 0x7f>) " * 5)
+
+    monkeypatch.setattr(pooch, "retrieve", no_network)
+    with pytest.raises(
+        DataNotFound, match=r"could not be downloaded from \S+ \(ConnectionError\)\. Set the environment"
+    ):
         datasets.mnist("train")
+
+
+def test_a_variable_that_points_elsewhere_downloads_nothing(small_idx, monkeypatch):
+    import pooch
+
+    monkeypatch.setattr(pooch, "retrieve", lambda *args, **kwargs: pytest.fail("a silent download"))
+    (small_idx / "given").rename(small_idx / "cache")
+    (small_idx / "empty").mkdir()
+    for folder, what in (("nothing", "is no folder"), ("empty", "does not hold the file mnist/train-images")):
+        monkeypatch.setenv("EXPFAM_GAME_DATA", str(small_idx / folder))
+        with pytest.raises(DataNotFound, match=f"EXPFAM_GAME_DATA points to {small_idx / folder}, which {what}"):
+            datasets.mnist("train")
 
 
 def test_download_goes_to_the_cache_with_its_checksum(small_idx, monkeypatch):

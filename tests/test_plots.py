@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import matplotlib
 
@@ -37,7 +38,7 @@ def test_convergence_draws_errors_rate_and_envelope(ax):
     assert np.allclose(np.diff(np.log(rate.get_ydata())), np.log(0.5))
     assert rate.get_ydata()[-1] == pytest.approx(errors[-1])
     assert np.allclose(bound.get_ydata(), errors[0] * 0.6 ** np.arange(20))
-    assert _labels(ax) == ["play", "asymptotic rate 0.5", "bound $q^t$, q = 0.6 (rigorous)"]
+    assert _labels(ax) == ["play", "asymptotic rate 0.5", "bound $q^t$, q = 0.6, proved rigorously"]
     assert ax.get_yscale() == "log"
     assert ax.get_xlabel() == "round"
 
@@ -48,7 +49,18 @@ def test_convergence_leaves_zeros_out_and_takes_any_envelope(ax):
     assert curve.get_ydata().tolist() == [1.0, 0.5]
     assert curve.get_color() == "#D55E00"
     assert bound.get_ydata().tolist() == [1.0, 0.9, 0.8]
-    assert _labels(ax) == ["bound (exact)"]
+    assert _labels(ax) == ["bound, proved exactly"]
+
+
+def test_convergence_of_nothing_says_so(ax):
+    eg.plots.convergence(ax, [0.0, 0.0], rate=0.5, envelope=0.5)
+    assert "all errors are zero" in ax.texts[0].get_text()
+    assert ax.get_yscale() == "linear"
+
+
+def test_convergence_starts_at_any_round(ax):
+    eg.plots.convergence(ax, [1.0, 0.5, 0.25], rate=0.5, envelope=0.6, first=3)
+    assert all(line.get_xdata().tolist() == [3, 4, 5] for line in ax.get_lines())
 
 
 def test_rate_line_ignores_errors_that_rounding_governs(ax):
@@ -82,8 +94,16 @@ def test_influence_writes_every_entry_of_a_small_game(ax):
 
 def test_influence_of_one_owner_is_written_in_full(ax):
     eg.plots.influence(ax, eg.catalog.star_one_owner(3), colorbar=False)
-    assert {text.get_text() for text in ax.texts} == {"1.00", ".00"}
+    assert {text.get_text() for text in ax.texts} == {"1.00", "0"}
     assert len(ax.figure.axes) == 1
+
+
+def test_influence_tells_nothing_from_little(ax):
+    """Agent 1 hears nobody; agent 0 hears it with weight 1e-3, and agent 2 has no data."""
+    weights = eg.Weights.from_dense([[0.999, 0.001, 0.0], [0.0, 1.0, 0.0], [0.5, 0.5, 0.0]])
+    means = [[0.2], [0.4], [np.nan]]
+    eg.plots.influence(ax, eg.Game(eg.families.Bernoulli(1), weights, means=means), colorbar=False)
+    assert [text.get_text() for text in ax.texts] == [">.99", "<.01", "0", "0", "1.00", "0", ".50", ".50", "0"]
 
 
 def test_influence_of_a_larger_game_has_no_numbers(ax):
@@ -98,9 +118,22 @@ def test_weights_draw_every_arrow_and_agent(ax):
     assert len(arrows) == 4
     assert max(patch.get_linewidth() for patch in arrows) == pytest.approx(2.5)
     assert [text.get_text() for text in ax.texts] == ["0", "1", "2"]
+    assert ax.get_title() == "Who listens to whom"
+    assert "to the listener" in ax.get_legend().get_title().get_text()
+    keys = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert keys == [r"$\alpha_{ij}$ = 0.2", r"$\alpha_{ij}$ = 1"]
     colours = ax.collections[-1].get_facecolor()
     assert np.allclose(colours[2], 1.0)
     assert not np.allclose(colours[0], colours[1])
+
+
+def test_arrows_point_the_way_that_samples_flow(ax):
+    """Agent 0 listens to agent 1, so the arrow ends nearer to agent 0."""
+    places = {0: (0.0, 0.0), 1: (1.0, 0.0)}
+    eg.plots.weights(ax, eg.Weights.from_dense([[0.5, 0.5], [0.0, 1.0]]), layout=places, colorbar=False, key=False)
+    (arrow,) = [patch for patch in ax.patches if isinstance(patch, matplotlib.patches.FancyArrowPatch)]
+    assert arrow._posA_posB == [(1.0, 0.0), (0.0, 0.0)] or np.allclose(arrow._posA_posB, [(1.0, 0.0), (0.0, 0.0)])
+    assert ax.get_title() == ""
 
 
 def test_weights_of_isolated_agents_and_larger_graphs(ax):
@@ -135,6 +168,13 @@ def test_images_stand_where_they_belong(ax):
     assert ax.get_xticks().tolist() == [1.0, 5.0, 9.0]
 
 
+def test_images_that_are_missing_are_named(ax):
+    eg.plots.images(ax, [[[0.1, 0.2], [np.nan, np.nan]]], (1, 2), missing="no data")
+    (text,) = ax.texts
+    assert text.get_text() == "no data"
+    assert text.get_position() == (3.5, 0.0)
+
+
 def test_images_each_on_its_own_scale(ax):
     eg.plots.images(ax, [np.array([[0.0, 0.2], [0.0, 0.0]])], (1, 2), share_scale=False)
     assert ax.images[0].get_array()[0, :2].tolist() == [0.0, 1.0]
@@ -163,7 +203,7 @@ def test_regret_bars_end_at_the_regrets(ax):
     solution = eg.solve(eg.catalog.ring(), eg.solvers.Contraction(tolerance=1e-6))
     eg.plots.regret(ax, solution, bound=1e-3, grade="rigorous")
     assert np.allclose(_tops(ax), solution.regret, rtol=1e-12)
-    assert "bound on all (rigorous)" in _labels(ax)
+    assert "bound on all, proved rigorously" in _labels(ax)
     assert ax.get_ylabel() == "regret (nats)"
     assert ax.get_yscale() == "log"
 
@@ -183,6 +223,13 @@ def test_regrets_of_zero_are_marked(ax):
     eg.plots.regret(ax, exact)
     assert not ax.patches
     assert ax.get_lines()[0].get_xdata().tolist() == [0, 1]
+    assert _labels(ax) == ["zero or rounding, below 1e-18 (grade: float)"]
+    assert ax.get_ylim()[0] == 1e-18
+    ax.clear()
+    eg.plots.regret(ax, replace(exact, regret=np.array([1e-25, 3e-9])), bound=1e-20, grade="exact")
+    assert ax.get_lines()[0].get_xdata().tolist() == [0]
+    assert _tops(ax) == [pytest.approx(3e-9)]
+    assert ax.get_ylim()[0] < 1e-20
 
 
 def test_bounds_show_widths_and_errors(ax):
@@ -190,7 +237,7 @@ def test_bounds_show_widths_and_errors(ax):
     eg.plots.bounds(ax, lower, upper, error=[[1e-3, 0.0], [0.0, 2e-2]], grade=eg.Grade.RIGOROUS)
     assert np.allclose(_tops(ax), [0.01, 0.1])
     assert ax.get_lines()[-1].get_ydata().tolist() == [1e-3, 2e-2]
-    assert "width of the enclosure (rigorous)" in _labels(ax)
+    assert "width of the enclosure, proved rigorously" in _labels(ax)
 
 
 @pytest.mark.parametrize("upper", [[[0.0]], [0.2], [[0.2, 0.3]]])

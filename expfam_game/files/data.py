@@ -6,8 +6,8 @@ Every complaint names the file, and for text the line and the column.
 from __future__ import annotations
 
 import csv
-import difflib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
@@ -18,7 +18,8 @@ import numpy as np
 from scipy import sparse
 
 from expfam_game._typing import AnyArray, FloatArray
-from expfam_game.errors import ExpfamGameError, InvalidInput, InvalidWeights, MissingExtra
+from expfam_game.errors import InvalidInput, InvalidWeights, MissingExtra
+from expfam_game.files.messages import absent, located
 from expfam_game.game.weights import Weights
 
 __all__ = ["load_array", "load_weights"]
@@ -78,20 +79,22 @@ def existing(path: str | Path) -> tuple[Path, str]:
     if file.suffix.lower() not in _FORMATS:
         raise InvalidInput(f"{file}: the ending {file.suffix!r} is unknown; it must be one of {', '.join(_FORMATS)}")
     if not file.is_file():
-        raise InvalidInput(f"{file}: there is no such file{nearby_file(file)}")
+        raise absent(file, "file")
     return file, member
 
 
-def nearby_file(file: Path) -> str:
-    siblings = [child.name for child in file.parent.iterdir()] if file.parent.is_dir() else []
-    return suggestion(file.name, siblings)
+UNREADABLE = (ValueError, OSError, EOFError, KeyError, SyntaxError, RuntimeError, BadZipFile, zlib.error)
+"""What NumPy and zipfile raise about files that are not what their ending says."""
 
 
 def opened(file: Path, read: Callable[[], Any]) -> Any:
     try:
         return read()
-    except (ValueError, OSError, EOFError, BadZipFile) as problem:
-        raise InvalidInput(f"{file}: cannot be read as {file.suffix[1:].upper()}: {problem}") from None
+    except UNREADABLE as problem:
+        # NumPy takes whatever it does not know for a pickle and advises an option that this package will never set.
+        foreign = "pickle" in str(problem) or "Python objects" in str(problem)
+        why = "it holds no array of numbers" if foreign else str(problem)
+        raise InvalidInput(f"{file}: cannot be read as {file.suffix[1:].upper()}: {why}") from None
 
 
 def numeric(array: Any, name: str) -> AnyArray:
@@ -101,8 +104,19 @@ def numeric(array: Any, name: str) -> AnyArray:
     return array
 
 
+@contextmanager
+def _npz(file: Path) -> Iterator[Any]:
+    """The archive in a file that is closed whatever happens; NumPy leaves a broken one open."""
+    with file.open("rb") as stream:
+        archive = opened(file, lambda: np.load(stream, allow_pickle=False))
+        if isinstance(archive, np.ndarray):
+            raise InvalidInput(f"{file}: cannot be read as NPZ: it is a single array; let its name end in .npy")
+        with archive:
+            yield archive
+
+
 def _npz_array(file: Path, member: str) -> AnyArray:
-    with opened(file, lambda: np.load(file, allow_pickle=False)) as archive:
+    with _npz(file) as archive:
         names = archive.files
         if not member and len(names) != 1:
             raise InvalidInput(f"{file}: it holds the arrays {', '.join(names)}; choose one as {file.name}:NAME")
@@ -266,14 +280,20 @@ def load_weights(
     with located(str(file)):
         if edges is not None:
             return weights_of_edges(edges, n_agents, self_weight)
+        matrix = _matrix(path, file)
+        may_be_edges = file.suffix.lower() in (".csv", ".tsv", ".txt") and matrix.shape[1] == 3
+        hint = "; if this is a list of edges, its first line must be i,j,weight" if may_be_edges else ""
         if n_agents is not None or self_weight is not None:
-            raise InvalidInput("n_agents and self_weight are for edge lists, but this file holds a matrix")
-        return Weights(_matrix(path, file))
+            raise InvalidInput(f"n_agents and self_weight are for edge lists, but this file holds a matrix{hint}")
+        try:
+            return Weights(matrix)
+        except InvalidWeights as problem:
+            raise InvalidWeights(f"{problem}{hint}", agent=problem.agent, rule=problem.rule) from None
 
 
 def _matrix(path: str | Path, file: Path) -> Any:
     if file.suffix.lower() == ".npz":
-        with opened(file, lambda: np.load(file, allow_pickle=False)) as archive:
+        with _npz(file) as archive:
             is_sparse = "format" in archive.files
         if is_sparse:
             return opened(file, lambda: sparse.load_npz(file))
@@ -300,35 +320,18 @@ def weights_of_edges(edges: FloatArray, n_agents: int | None, self_weight: Any) 
     if not np.isfinite(edges).all():
         raise InvalidWeights(f"edge {int(np.argmin(np.isfinite(edges).all(axis=1)))} has an entry that is not finite")
     found = int(edges[:, :2].max(initial=-1)) + 1
+    if n_agents is None and self_weight is None:
+        _require_all_listen(edges, found)
     return Weights.from_edges(edges.tolist(), found if n_agents is None else n_agents, self_weight)
 
 
-# ---------------------------------------------------------------------- messages
-
-
-def suggestion(word: str, options: Iterable[str]) -> str:
-    """`` (did you mean 'x'?)`` if something is close."""
-    by_lower = {option.lower(): option for option in options}
-    close = difflib.get_close_matches(word.lower(), by_lower, n=1)
-    return f" (did you mean {by_lower[close[0]]!r}?)" if close else ""
-
-
-def relocated(problem: InvalidInput, where: str) -> InvalidInput:
-    """The same error with a place in front of its message."""
-    return type(problem)(f"{where.rstrip(':')}: {problem}", agent=problem.agent, entry=problem.entry, rule=problem.rule)
-
-
-@contextmanager
-def located(where: str) -> Iterator[None]:
-    """Put the place in front of the message of whatever input error is raised inside."""
-    try:
-        yield
-    except InvalidInput as problem:
-        already = str(problem).startswith(where.rstrip(":"))
-        raise (problem if already else relocated(problem, where)) from None
-    except (TypeError, ValueError, OverflowError) as problem:
-        if isinstance(problem, ExpfamGameError):
-            raise
-        raise InvalidInput(f"{where.rstrip(':')}: {problem}") from None
-    except MemoryError:
-        raise InvalidInput(f"{where.rstrip(':')}: this is larger than the memory of the machine") from None
+def _require_all_listen(edges: FloatArray, n_agents: int) -> None:
+    """Raise about an agent without edges; one wrong number in a list makes many of them."""
+    silent = np.setdiff1d(np.arange(n_agents), edges[:, 0])
+    if silent.size:
+        largest = int(np.argmax(edges[:, :2].max(axis=1)))
+        raise InvalidWeights(
+            f"edge {largest} names agent {n_agents - 1}, so there are {n_agents} agents, but agent {silent[0]} gives no "
+            "weight to anybody, not even to itself",
+            agent=int(silent[0]),
+        )

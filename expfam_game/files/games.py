@@ -25,13 +25,10 @@ from expfam_game.files.data import (
     existing,
     load_array,
     load_weights,
-    located,
-    nearby_file,
     numeric,
-    relocated,
-    suggestion,
     weights_of_edges,
 )
+from expfam_game.files.messages import absent, located, relocated, suggestion
 from expfam_game.game import catalog
 from expfam_game.game.game import Game
 from expfam_game.game.weights import Weights
@@ -118,9 +115,10 @@ def _catalog_game(name: str, pseudo_count: float | None) -> Game:
 
 def _read_toml(file: Path) -> _Table:
     if not file.is_file():
-        same_name = file.stem if file.stem in catalog.names() else ""
-        hint = f"; the game of the catalogue is {CATALOG_PREFIX}{same_name}" if same_name else nearby_file(file)
-        raise InvalidInput(f"{file}: there is no such game file{hint}")
+        if file.stem in catalog.names() and not file.exists():
+            hint = f"the game of the catalogue is {CATALOG_PREFIX}{file.stem}"
+            raise InvalidInput(f"{file}: there is no such game file; {hint}")
+        raise absent(file, "game file")
     try:
         values = tomllib.loads(file.read_bytes().decode("utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
@@ -273,7 +271,11 @@ def _game(table: _Table, family: Family, weights: Weights, pseudo_count: float |
             return Game(family, weights, means=means, counts=None if counts is None else counts.ravel(), **options)
     files = _data_files(table)
     if len(files) != weights.n_agents:
-        raise table.error("files", f"{len(files)} files for {weights.n_agents} agents; give one each, '' for none")
+        n = weights.n_agents
+        raise table.error(
+            "files",
+            f"{len(files)} files for {n} agents: the weights name agents 0 to {n - 1}; give one file each, '' for none",
+        )
     for position, file in enumerate(files):
         with located(table.where(f"files[{position}]")):
             _ = file is None or existing(file)

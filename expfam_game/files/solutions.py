@@ -15,7 +15,8 @@ import scipy
 from expfam_game import __version__
 from expfam_game._typing import AnyArray
 from expfam_game.errors import InvalidInput
-from expfam_game.files.data import nearby_file, opened
+from expfam_game.files.data import UNREADABLE
+from expfam_game.files.messages import absent
 from expfam_game.game.game import Game
 from expfam_game.solvers.solution import History, NoiseFloor, Solution, Status
 
@@ -23,6 +24,8 @@ __all__ = ["load_solution", "save_solution"]
 
 _FORMAT = 1
 """Version of the layout of saved solutions."""
+
+_FOREIGN = "not a solution saved by expfam-game solve (save_solution in Python)"
 
 
 # ---------------------------------------------------------------------- solutions
@@ -154,7 +157,7 @@ def load_solution(path: str | Path, game: Game | None = None) -> Solution:
     """
     file = Path(path)
     if not file.is_file():
-        raise InvalidInput(f"{file}: there is no such solution file{nearby_file(file)}")
+        raise absent(file, "solution file")
     arrays, metadata = _solution_parts(file)
     if game is not None:
         _require_same_game(file, metadata, arrays["mean"], game)
@@ -173,19 +176,10 @@ def load_solution(path: str | Path, game: Game | None = None) -> Solution:
 
 
 def _solution_parts(file: Path) -> tuple[dict[str, AnyArray], dict[str, Any]]:
-    def read() -> dict[str, AnyArray]:
-        archive = np.load(file, allow_pickle=False)
-        if isinstance(archive, np.ndarray):
-            raise ValueError("it holds one array")
-        with archive:
-            return {name: archive[name] for name in archive.files}
-
-    arrays = opened(file, read)
-    absent = [name for name in ("metadata", *_ARRAYS) if name not in arrays]
-    if absent:
-        raise InvalidInput(
-            f"{file}: not a saved solution, {', '.join(absent)} is missing; write one with save_solution"
-        )
+    arrays = _archive(file)
+    missing = [name for name in ("metadata", *_ARRAYS) if name not in arrays]
+    if missing:
+        raise InvalidInput(f"{file}: {_FOREIGN}: {', '.join(missing)} is missing")
     try:
         metadata = json.loads(str(arrays.pop("metadata")))
         layout = metadata["format"]
@@ -198,6 +192,21 @@ def _solution_parts(file: Path) -> tuple[dict[str, AnyArray], dict[str, Any]]:
     if len(expected) != 2 or any(shape != expected[: len(shape)] for shape in shapes.values()):
         raise InvalidInput(f"{file}: the saved solution is damaged: the shapes of its arrays do not agree")
     return arrays, metadata
+
+
+def _archive(file: Path) -> dict[str, AnyArray]:
+    try:
+        with file.open("rb") as stream:
+            archive = np.load(stream, allow_pickle=False)
+            if isinstance(archive, np.ndarray):
+                raise InvalidInput(f"{file}: {_FOREIGN}: it holds one array")
+            return {name: archive[name] for name in archive.files}
+    except InvalidInput:
+        raise
+    except PermissionError as problem:
+        raise InvalidInput(f"{file}: cannot be read: {problem.strerror}") from None
+    except UNREADABLE:
+        raise InvalidInput(f"{file}: {_FOREIGN}") from None
 
 
 def _history(arrays: dict[str, AnyArray]) -> History | None:

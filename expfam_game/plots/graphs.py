@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.sparse import csgraph
 
+from expfam_game._typing import BoolArray
 from expfam_game.errors import InvalidInput
 from expfam_game.game.game import Game
 from expfam_game.game.weights import Weights
@@ -52,9 +54,11 @@ def influence(ax: Axes, game: Game, *, colorbar: bool = True) -> Axes:
     top = float(matrix.max())
     picture = ax.imshow(matrix, cmap="cividis", vmin=0.0, vmax=top, aspect="equal")
     if game.n_agents <= _NUMBERS:
+        reached = _reached(game)
         for i, j in np.ndindex(matrix.shape):
             shade = "black" if matrix[i, j] > 0.6 * top else "white"
-            ax.text(j, i, _short(matrix[i, j]), ha="center", va="center", color=shade, fontsize=7)
+            text = _short(matrix[i, j]) if reached[i, j] else "0"
+            ax.text(j, i, text, ha="center", va="center", color=shade, fontsize=7)
         ax.set_xticks(range(game.n_agents))
         ax.set_yticks(range(game.n_agents))
     ax.tick_params(length=0)
@@ -65,15 +69,26 @@ def influence(ax: Axes, game: Game, *, colorbar: bool = True) -> Axes:
     return ax
 
 
+def _reached(game: Game) -> BoolArray:
+    """Where R is positive: agent i reaches agent j, who has data. Rounding hides that from small entries of R itself."""
+    steps = csgraph.shortest_path(game.weights.off_diagonal, unweighted=True)
+    return np.asarray(np.isfinite(steps) & (game.weights.self_weights > 0))
+
+
 def _short(share: float) -> str:
+    """Two decimals; what is neither nothing nor all is not rounded to it."""
+    if share < 0.005:
+        return "<.01"
+    if 0.995 <= share < 1.0 - 1e-12:
+        return ">.99"
     text = f"{share:.2f}"
     return text[1:] if text.startswith("0") else text
 
 
-def weights(ax: Axes, weights: Weights, *, colorbar: bool = True, layout: Any = None) -> Axes:
-    """Draw the weights as a graph: an arrow i → j where agent i listens to agent j, as wide as its weight.
+def weights(ax: Axes, weights: Weights, *, colorbar: bool = True, key: bool = True, layout: Any = None) -> Axes:
+    """Draw the weights as a graph: an arrow from j to i, the way the samples flow, where agent i listens to agent j.
 
-    The colour of an agent is its self-weight, the trust in its own data; agents without data are white.
+    The arrow is as wide as the weight α_ij. The colour of an agent is its self-weight, the trust in its own data; agents without data are white.
 
     Parameters
     ----------
@@ -82,6 +97,8 @@ def weights(ax: Axes, weights: Weights, *, colorbar: bool = True, layout: Any = 
         At most 2000 agents.
     colorbar : bool
         Draw the scale of self-weights beside the graph.
+    key : bool
+        Say above and below the graph what its arrows and their widths mean.
     layout : dict of int to (float, float), optional
         Where to draw each agent; by default on a circle up to 16 agents, by forces above.
 
@@ -103,7 +120,8 @@ def weights(ax: Axes, weights: Weights, *, colorbar: bool = True, layout: Any = 
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
-    graph = networkx.from_scipy_sparse_array(weights.off_diagonal, create_using=networkx.DiGraph)
+    # Transposed, because samples flow from the agent who is heard to the listener.
+    graph = networkx.from_scipy_sparse_array(weights.off_diagonal.T.tocsr(), create_using=networkx.DiGraph)
     places = layout or _places(networkx, graph)
     scale = Normalize(0.0, 1.0)
     trust = weights.self_weights
@@ -115,7 +133,7 @@ def weights(ax: Axes, weights: Weights, *, colorbar: bool = True, layout: Any = 
         places,
         ax=ax,
         edgelist=[(i, j) for i, j, _ in arrows],
-        width=[0.3 + 2.2 * w / strongest for _, _, w in arrows],
+        width=[_width(w, strongest) for _, _, w in arrows],
         alpha=0.65,
         edge_color=GREY,
         arrowsize=9,
@@ -133,9 +151,42 @@ def weights(ax: Axes, weights: Weights, *, colorbar: bool = True, layout: Any = 
     ax.set_axis_off()
     if colorbar:
         ax.figure.colorbar(
-            ScalarMappable(scale, "YlGnBu"), ax=ax, label=r"self-weight $\alpha_{ii}$", fraction=0.046, pad=0.04
+            ScalarMappable(scale, "YlGnBu"),
+            ax=ax,
+            label=r"self-weight $\alpha_{ii}$ (white circle: no data)",
+            fraction=0.046,
+            pad=0.04,
         )
+    if key:
+        _explain(ax, [w for _, _, w in arrows])
     return ax
+
+
+def _width(weight: float, strongest: float) -> float:
+    return 0.3 + 2.2 * weight / strongest
+
+
+def _explain(ax: Axes, widths: list[float]) -> None:
+    """Title, and the widths of the weakest and the strongest arrow."""
+    from matplotlib.lines import Line2D
+
+    ax.set_title("Who listens to whom")
+    if not widths:
+        return
+    ends = sorted({min(widths), max(widths)})
+    labels = list(dict.fromkeys(f"{w:.3g}" for w in ends))
+    handles = [
+        Line2D([], [], color=GREY, alpha=0.65, linewidth=_width(w, ends[-1]), label=rf"$\alpha_{{ij}}$ = {text}")
+        for w, text in zip(ends[-len(labels) :], labels)
+    ]
+    ax.legend(
+        handles=handles,
+        title="arrow: samples flow from agent j to the listener i",
+        loc="upper center",
+        bbox_to_anchor=(0.5, 0.0),
+        ncols=2,
+        frameon=False,
+    )
 
 
 def _places(networkx: Any, graph: Any) -> dict[int, tuple[float, float]]:

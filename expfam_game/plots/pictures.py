@@ -26,6 +26,7 @@ def images(
     vmin: float = 0.0,
     vmax: float | None = 1.0,
     share_scale: bool = True,
+    missing: str = "",
 ) -> Axes:
     """Draw rows of small images as one mosaic.
 
@@ -44,6 +45,8 @@ def images(
         Colour map and the values of its ends; ``vmax=None`` takes the largest value.
     share_scale : bool
         With False every image is divided by its own largest value first, which shows faint images.
+    missing : str
+        Written in place of an image that is NaN throughout.
 
     Returns
     -------
@@ -71,6 +74,10 @@ def images(
     ax.set_yticks([k * step[0] + (shape[0] - 1) / 2 for k in range(len(tiles))], row_titles or [""] * len(tiles))
     ax.tick_params(length=0, top=False, bottom=False, labeltop=True, labelbottom=False)
     ax.spines[:].set_visible(False)
+    for number, row in enumerate(tiles):
+        for column in np.flatnonzero(np.isnan(row).all(axis=(1, 2))):
+            middle = (column * step[1] + (shape[1] - 1) / 2, number * step[0] + (shape[0] - 1) / 2)
+            ax.text(*middle, missing, ha="center", va="center", fontsize=7)
     return ax
 
 

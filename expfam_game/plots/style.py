@@ -14,6 +14,9 @@ GREY = "#5F5F5F"
 
 GRADES = ("exact", "rigorous", "float")
 
+PROOFS = {"exact": "proved exactly", "rigorous": "proved rigorously", "float": "computed, not proved"}
+"""What the grade of a bound means, in words for a legend."""
+
 
 def require_matplotlib() -> None:
     """Raise :class:`MissingExtra` unless Matplotlib can be imported."""

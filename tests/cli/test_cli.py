@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from typer.testing import CliRunner, Result
 import expfam_game as eg
 from expfam_game import cli, errors
 from expfam_game.files import load_array, load_game, load_solution
+from expfam_game.files.messages import rounded_up
 
 GAME = """
 [family]
@@ -146,13 +149,9 @@ def test_stop_rules() -> None:
 
 
 def test_reasons_for_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "small enough to be factorised" in run("solve", "catalog:two_agents").output
     monkeypatch.setattr("expfam_game.game.linear.lu_is_cheap", lambda b: False)
-    assert "play converges fast: q = 0.5 ≤ 0.9" in run("solve", "catalog:two_agents").output
-    (Path("slow.toml")).write_text(
-        '[family]\nname = "Bernoulli"\n[weights]\ntopology = "ring"\nn_agents = 2\nself_weight = 0.01\n'
-        "[data]\nmeans = [[0.2], [0.6]]\n"
-    )
-    assert "play would be slow: q = 0.99 > 0.9" in run("solve", "slow.toml").output
+    assert "too large to be factorised" in run("solve", "catalog:two_agents").output
 
 
 def test_pseudo_count_must_be_the_same_for_all() -> None:
@@ -206,12 +205,17 @@ def test_a_tampered_certificate_is_rejected(claim: str) -> None:
 
 
 def test_files_that_cannot_be_checked() -> None:
+    Path("cert.json").write_text("{}")
     Path("c.json").write_text("{}")
-    assert "no such certificate file (did you mean 'c.json'?)" in complaint("check", "game.toml", "d.json", code=2)
+    assert "no such certificate file (did you mean 'cert.json'?)" in complaint("check", "game.toml", "crt.json", code=2)
+    assert "this is a folder, not a certificate file" in complaint("check", "game.toml", ".", code=2)
+    Path("broken.toml").write_text("[family\n")
+    assert "not a valid TOML file" in complaint("check", "broken.toml", "c.json", code=2)
     assert "no such game file" in complaint("check", "gone.toml", "c.json", code=2)
     assert complaint("check", "game.toml", "c.json").startswith("Rejected: format:")
-    Path("c.json").write_bytes(b"\xff\xfe")
-    assert complaint("check", "game.toml", "c.json").startswith("Rejected: format:")
+    for content in (b"\xff\xfe", b"", b"\0\1\2", b'{"format": "ex', b"[" * 100_000, b"null"):
+        Path("c.json").write_bytes(content)
+        assert complaint("check", "game.toml", "c.json").startswith("Rejected: format:")
 
 
 def test_complaints_of_certify() -> None:
@@ -219,7 +223,9 @@ def test_complaints_of_certify() -> None:
     run("solve", "catalog:ring", "--out", "run")
     assert "this solution has 8 agents and 1 statistics" in complaint("certify", "game.toml", "run.npz")
     assert "precision is 3" in complaint("certify", "catalog:ring", "run.npz", "--precision", "3")
-    assert "No such file or directory" in complaint("certify", "catalog:ring", "run.npz", "--out", "no/c.json")
+    assert "the folder no does not exist" in complaint("certify", "catalog:ring", "run.npz", "--out", "no/c.json")
+    Path("cert.json").write_text("{}")
+    assert "not a solution saved by expfam-game solve" in complaint("certify", "catalog:ring", "cert.json")
 
 
 @pytest.mark.parametrize(
@@ -228,19 +234,64 @@ def test_complaints_of_certify() -> None:
         (["--tolerance", "0"], "tolerance is 0.0; it must be positive"),
         (["--seed", "1"], "--seed needs a --solver that has it; auto does not"),
         (["--set", "anderson=2"], "--set anderson needs a --solver that has it"),
-        (["--solver", "direct", "--tolerance", "1"], "--tolerance: Direct has no tolerance; it has method"),
+        (["--solver", "direct", "--max-steps", "1"], "--max-steps: Direct has no max_steps; it has method, tolerance"),
         (["--solver", "contraction", "--set", "andersen=2"], "has no andersen (did you mean 'anderson'?)"),
         (["--solver", "contraction", "--set", "anderson"], "--set anderson: write it as NAME=VALUE"),
         (["--solver", "contraction", "--set", "anderson=x"], "--set anderson=x: it must be an integer"),
         (["--solver", "gradient", "--set", "step_size=x"], "--set step_size=x: it must be a number"),
         (["--solver", "gradient", "--set", "step_size=2"], "step_size is 2.0; it must lie in (0, 1]"),
         (["--solver", "gauss-seidel", "--set", "order=up"], "order is 'up'; it must be forward, backward"),
-        (["--out", "no/run"], "no/run.npz: cannot be written: No such file or directory"),
+        (["--out", "no/run"], "--out no/run: the folder no does not exist"),
+        (["--out", "a.csv/run"], "--out a.csv/run: the folder a.csv is not a folder"),
+        (["--out", "."], "--out .: this is a folder; name a file in it"),
+        (["--solver", "sampled", "--seed", "-1"], "seed is -1; it must be at least 0"),
+        (["--solver", "asynchronous", "--set", "seed=-1"], "seed is -1; it must be at least 0"),
         (["--pseudo-count", "-1"], "pseudo_count is -1.0; it must be finite and non-negative"),
     ],
 )
 def test_complaints_of_solve(options: list[str], message: str) -> None:
     assert message in complaint("solve", "game.toml", *options)
+
+
+def printed_bounds(output: str) -> list[Decimal]:
+    return [Decimal(number) for number in re.findall(r"≤ ([0-9.e+-]+)", output)]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_printed_bound_is_not_below_the_true_one(seed: int) -> None:
+    """Rounding to nearest would print about half of them too small."""
+    means = np.random.default_rng(seed).uniform(0.1, 0.9, 3).tolist()
+    trust = 0.3 + 0.1 / (seed + 3)
+    Path("r.toml").write_text(
+        '[family]\nname = "Bernoulli"\n[weights]\ntopology = "complete"\nn_agents = 3\n'
+        f"self_weight = {trust!r}\n[data]\nmeans = {[[m] for m in means]}\n"
+    )
+    (error,) = printed_bounds(run("solve", "r.toml", "--solver", "contraction", "--out", "r").output)
+    assert Decimal(load_solution("r.npz").error_bound.max()) <= error < Decimal("1e-10")
+    outputs = run("certify", "r.toml", "r.npz", "--out", "c.json").output, run("check", "r.toml", "c.json").output
+    certificate = eg.Certificate.load("c.json")
+    true = (certificate.contraction_factor, certificate.max_error, certificate.max_regret)
+    for output in outputs:
+        printed = printed_bounds(output)[:3]
+        assert all(Decimal(t) <= p <= Decimal(t) * Decimal("1.011") for t, p in zip(true, printed, strict=True))
+
+
+def test_rounding_up() -> None:
+    rng = np.random.default_rng(0)
+    for value in [*(10.0 ** rng.uniform(-320, 300, 500)).tolist(), 5e-324, 1.7976931348623157e308, 9.999, 0.7]:
+        for digits in (1, 2, 3, 6):
+            for form in ("g", "e"):
+                text = rounded_up(value, digits, form)
+                assert Decimal(value) <= Decimal(text) <= Decimal(value) * (1 + Decimal(10) ** (1 - digits)), text
+    assert [rounded_up(x, 3) for x in (0.5, 9.991, 1234.5, 0.0001, 1.5e-7, 0.0)] == [
+        "0.5",
+        "10",
+        "1.24e+03",
+        "0.000101",
+        "1.5e-07",
+        "0",
+    ]
+    assert [rounded_up(x, 2, "e") for x in (0.0, 2.01e-16, float("inf"))] == ["0.0e+00", "2.1e-16", "inf"]
 
 
 def test_games_without_a_unique_equilibrium() -> None:
@@ -276,7 +327,7 @@ def test_complaints_of_sample() -> None:
     assert "the ending must be .npy or .csv" in complaint(*base, "--agent", "0", "--out", "s.xlsx")
     assert "--agent 3: the agents of this game are 0 to 2" in complaint(*base, "--agent", "3", "--out", "s.csv")
     assert "the agents of this game" in complaint(*base, "--agent", "-1", "--out", "s.csv")
-    assert "No such file or directory" in complaint(*base, "--agent", "0", "--out", "no/s.csv")
+    assert "the folder no does not exist" in complaint(*base, "--agent", "0", "--out", "no/s.csv")
 
 
 def test_no_samples_from_the_boundary() -> None:
@@ -301,6 +352,45 @@ def test_every_picture(kind: str, solved: bool) -> None:
     assert Path("p.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_picture_of_convergence_starts_where_the_slowest_mode_is() -> None:
+    """From everybody's own data a game with equal self-weights has no part of it; the last slope must be ρ(B)."""
+    pytest.importorskip("matplotlib")
+    from expfam_game.plots.command import picture
+
+    graph = eg.Weights.complete(4, 0.3)
+    game = eg.Game(eg.families.Bernoulli(1), graph, means=[[0.1], [0.2], [0.9], [0.4]])
+    (axes,) = picture("convergence", game, None).axes
+    errors = axes.get_lines()[0].get_ydata()
+    assert errors[30] / errors[29] == pytest.approx(0.7, rel=1e-6)
+    (axes,) = picture("convergence", eg.catalog.chain_without_data(), None).axes
+    assert len(axes.get_lines()[0].get_ydata()) == 6
+    middle = eg.Game(eg.families.Bernoulli(1), graph, means=np.full((4, 1), 0.5))
+    (axes,) = picture("convergence", middle, None).axes
+    assert "all errors are zero" in axes.texts[0].get_text()
+
+
+def test_the_picture_of_a_saved_run_names_the_solver_alone() -> None:
+    pytest.importorskip("matplotlib")
+    from expfam_game.plots.command import picture
+
+    game = eg.catalog.ring()
+    solution = eg.solve(game, eg.solvers.SampledPlay(n_samples=50, rounds=20, seed=1), history=True)
+    (axes,) = picture("convergence", game, solution).axes
+    (label,) = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert label.startswith("SampledPlay: T4's bound")
+    assert "relative to the data means" in axes.get_ylabel()
+    assert axes.get_lines()[0].get_xdata().tolist() == list(range(1, 21))
+
+
+def test_the_picture_of_images_says_who_has_no_data() -> None:
+    pytest.importorskip("matplotlib")
+    from expfam_game.plots.command import picture
+
+    figure = picture("images", load_game("game.toml"), None)
+    assert [text.get_text() for text in figure.axes[0].texts] == ["no data"]
+    assert figure.axes[1].get_xlabel() == "mean parameter"
+
+
 def test_other_formats_and_shapes() -> None:
     pytest.importorskip("matplotlib")
     run("plot", "game.toml", "--kind", "images", "--shape", "1x4", "--out", "p.pdf")
@@ -312,6 +402,7 @@ def test_other_formats_and_shapes() -> None:
 def test_complaints_of_plot() -> None:
     pytest.importorskip("matplotlib")
     assert "the ending must be one of .pdf, .png, .svg" in complaint("plot", "game.toml", "--out", "p.bmp")
+    assert "the folder nodir does not exist" in complaint("plot", "game.toml", "--out", "nodir/r.png")
     assert "--shape is for --kind images only" in complaint("plot", "game.toml", "--shape", "2x2")
     images = ["plot", "game.toml", "--kind", "images"]
     for shape in ("2x3", "2", "x", "-2x-2", "²x2"):

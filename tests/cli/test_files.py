@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import sys
@@ -124,6 +125,12 @@ def test_files_longer_than_a_batch(tmp_path: Path) -> None:
     np.testing.assert_array_equal(load_array(tmp_path / "long.parquet"), rows)
 
 
+def npy_bytes(array: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array)
+    return stream.getvalue()
+
+
 BAD_ARRAYS = {
     "missing.csv": (None, "there is no such file"),
     "a.xlsx": (lambda p: p.write_text("1"), "ending '.xlsx' is unknown; it must be one of .csv"),
@@ -145,7 +152,13 @@ BAD_ARRAYS = {
     "torn.npz": (lambda p: p.write_bytes(b"PK"), "cannot be read as NPZ"),
     "torn.parquet": (lambda p: p.write_bytes(b"PAR1"), "cannot be read as PARQUET"),
     "words.npy": (lambda p: np.save(p, np.array(["a", "b"])), "must hold numbers, but its dtype is <U1"),
-    "objects.npy": (lambda p: np.save(p, np.array([{}, 1], dtype=object)), "cannot be read as NPY"),
+    "objects.npy": (
+        lambda p: np.save(p, np.array([{}, 1], dtype=object)),
+        "cannot be read as NPY: it holds no array of numbers",
+    ),
+    "text.npy": (lambda p: p.write_text("1,2\n"), "cannot be read as NPY: it holds no array of numbers"),
+    "half.npz": (lambda p: np.savez(p, x=ROWS) or p.write_bytes(p.read_bytes()[:-80]), "cannot be read as NPZ"),
+    "array.npz": (lambda p: p.write_bytes(npy_bytes(ROWS)), "it is a single array; let its name end in .npy"),
     "two.npz": (lambda p: np.savez(p, x=ROWS, y=ROWS), "it holds the arrays x, y; choose one as two.npz:NAME"),
     "words.parquet": (
         lambda p: parquet.write_table(pyarrow.table({"who": ["a", "b"]}), p),
@@ -221,9 +234,27 @@ BAD_WEIGHTS = {
     "unclear.csv": ("a,b,c\n1,0,0\n0,1,0\n0,0,1\n", {}, errors.InvalidInput, "may be a matrix or a list of edges"),
     "none.csv": ("i,j,weight\n", {}, errors.InvalidWeights, "the list of edges is empty"),
     "nan.csv": ("i,j,weight\n0,0,nan\n", {}, errors.InvalidWeights, "edge 0 has an entry that is not finite"),
-    "half.csv": ("i,j,weight\n0,0.5,1\n", {}, errors.InvalidWeights, "names an agent outside"),
-    "far.csv": ("i,j,weight\n0,7,1\n", {"n_agents": 2}, errors.InvalidWeights, "names an agent outside 0..1"),
+    "half.csv": ("i,j,weight\n0,0.5,1\n", {}, errors.InvalidWeights, "agents are the integers"),
+    "far.csv": (
+        "i,j,weight\n0,7,1\n",
+        {"n_agents": 2},
+        errors.InvalidWeights,
+        "edge 0, from 0 to 7: agents are the integers 0 to 1",
+    ),
     "matrix.csv": ("1,0\n0,1\n", {"self_weight": 0.5}, errors.InvalidInput, "are for edge lists"),
+    "headless.csv": (
+        "0,0,0.5\n0,1,0.5\n1,1,0.25\n1,0,0.75\n",
+        {},
+        errors.InvalidWeights,
+        "if this is a list of edges, its first line must be i,j,weight",
+    ),
+    "headless3.csv": ("0,0,1\n1,1,1\n2,2,1\n", {}, errors.InvalidWeights, "its first line must be i,j,weight"),
+    "seven.csv": (
+        "i,j,weight\n0,0,1\n1,1,1\n2,7,1\n",
+        {},
+        errors.InvalidWeights,
+        "edge 2 names agent 7, so there are 8 agents, but agent 3 gives no weight to anybody",
+    ),
 }
 
 
@@ -401,7 +432,7 @@ BAD_GAMES = [
     ('[family]\nname = "bernouli"\n' + WEIGHTS + DATA, "'bernouli' is unknown (did you mean 'Bernoulli'?)"),
     ('[family]\nname = "FromStatistic"\n' + WEIGHTS + DATA, "FromStatistic needs a Python function"),
     (FAMILY + "dims = 2\n" + WEIGHTS + DATA, "[family] dims: unknown key (did you mean 'dim'?)"),
-    (FAMILY + "dim = 0\n" + WEIGHTS + DATA, "[family]: Bernoulli: dim is 0; it must be at least 1"),
+    (FAMILY + "dim = 0\n" + WEIGHTS + DATA, "[family]: Bernoulli: dim is 0; it must be an integer, at least 1"),
     (FAMILY + 'dim = "3"\n' + WEIGHTS + DATA, "[family] dim: '3' is not allowed; it must be an integer"),
     (FAMILY + "dim = 1.5\n" + WEIGHTS + DATA, "[family] dim: 1.5 is not allowed; it must be an integer"),
     (FAMILY + "dim = true\n" + WEIGHTS + DATA, "[family] dim: True is not allowed"),
@@ -429,6 +460,10 @@ BAD_GAMES = [
     ),
     (FAMILY + WEIGHTS + 'file = "w.csv"\n' + DATA, "both topology and file are there"),
     (FAMILY + WEIGHTS.replace("complete", "comlete") + DATA, "(did you mean 'complete'?); it must be one of barabasi"),
+    (
+        FAMILY + '[weights]\ntopology = "erdos_renyi"\nn_agents = 2\np = 0.5\nseed = 0\n' + DATA,
+        "p: unknown key (did you mean 'probability'?); the keys here are: topology, n_agents, probability, self_weight",
+    ),
     (FAMILY + WEIGHTS + "self_wieght = 0.5\n" + DATA, "self_wieght: unknown key (did you mean 'self_weight'?)"),
     (FAMILY + WEIGHTS + "self_weight = 2\n" + DATA, "[weights]: the self-weight of agent 0 is 2.0"),
     (FAMILY + WEIGHTS + 'self_weight = ["a", "b"]\n' + DATA, "[weights]: "),
@@ -473,9 +508,13 @@ BAD_GAMES = [
     (FAMILY + WEIGHTS + "[data]\nfiles = 3\n", "[data] files: it must be a list of file names or a pattern"),
     (FAMILY + WEIGHTS + '[data]\nfiles = "x*.csv"\n', "[data] files: no file matches 'x*.csv'"),
     (FAMILY + WEIGHTS + '[data]\nfiles = ""\n', "[data] files: no file matches ''"),
-    (FAMILY + WEIGHTS + '[data]\nfiles = ["a.csv"]\n', "[data] files: 1 files for 2 agents"),
+    (
+        FAMILY + WEIGHTS + '[data]\nfiles = ["a.csv"]\n',
+        "[data] files: 1 files for 2 agents: the weights name agents 0 to 1",
+    ),
     (FAMILY + WEIGHTS + '[data]\nfiles = ["a.csv", 1]\n', "[data] files[1]: 1 must be the name of a file"),
-    (FAMILY + WEIGHTS + '[data]\nfiles = ["a.csv", "b.csv"]\n', "there is no such file (did you mean 'bad.csv'?)"),
+    (FAMILY + WEIGHTS + '[data]\nfiles = ["a.csv", "b.csv"]\n', "b.csv: there is no such file"),
+    (FAMILY + WEIGHTS + '[data]\nfiles = ["a.csv", "baad.csv"]\n', "there is no such file (did you mean 'bad.csv'?)"),
     (
         FAMILY + WEIGHTS + '[data]\nfiles = ["a.csv", "b.npy"]\ncounts = [1, 1]\n',
         "[data] counts: sample sizes are read",
@@ -512,6 +551,16 @@ def test_complaints_about_game_files(folder: Path, text: str, message: str) -> N
 def test_a_game_file_that_is_not_there(folder: Path) -> None:
     with pytest.raises(errors.InvalidInput, match=re.escape("no such game file (did you mean 'game.toml'?)")):
         load_game(folder / "gme.toml")
+    (folder / "bad.toml").touch()
+    for name, message in (
+        ("fine.toml", "fine.toml: there is no such game file"),
+        (".", "this is a folder, not a game file"),
+        ("nowhere/game.toml", "nowhere does not exist"),
+        ("/dev/null", "this is not a regular file"),
+    ):
+        with pytest.raises(errors.InvalidInput, match=re.escape(message)) as caught:
+            load_game(folder / name)
+        assert "did you mean" not in str(caught.value)
     with pytest.raises(errors.InvalidInput, match="the game of the catalogue is catalog:ring"):
         load_game("ring")
     with pytest.raises(errors.InvalidInput, match=re.escape("'rings' in the catalogue (did you mean 'ring'?)")):
@@ -592,8 +641,8 @@ def metadata(**changes: object) -> np.ndarray:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"natural": None}, "not a saved solution, natural is missing"),
-        ({"metadata": None}, "not a saved solution, metadata is missing"),
+        ({"natural": None}, "saved by expfam-game solve (save_solution in Python): natural is missing"),
+        ({"metadata": None}, "saved by expfam-game solve (save_solution in Python): metadata is missing"),
         ({"metadata": np.array("{")}, "the metadata of the saved solution cannot be read"),
         ({"metadata": metadata(format=9)}, "saved in layout 9, but this version reads layout 1"),
         ({"metadata": metadata(status="FINE")}, "the saved solution is damaged: KeyError('FINE')"),
@@ -619,8 +668,14 @@ def test_other_complaints_about_solutions(tmp_path: Path) -> None:
     with pytest.raises(errors.InvalidInput, match=re.escape("no such solution file (did you mean 'good.npz'?)")):
         load_solution(tmp_path / "god.npz")
     (tmp_path / "torn.npz").write_bytes(b"PK")
-    with pytest.raises(errors.InvalidInput, match="cannot be read as NPZ"):
-        load_solution(tmp_path / "torn.npz")
+    (tmp_path / "cert.json").write_text("{}")
+    (tmp_path / "torn.npy").write_bytes(b"\x93NUMPY\x01")
+    (tmp_path / "half.npz").write_bytes(archive.read_bytes()[:-100])
+    (tmp_path / "empty.npz").touch()
+    for name in ("torn.npz", "cert.json", "torn.npy", "half.npz", "empty.npz"):
+        with pytest.raises(errors.InvalidInput, match="not a solution saved by expfam-game solve") as caught:
+            load_solution(tmp_path / name)
+        assert "pickle" not in str(caught.value)
     np.save(tmp_path / "array.npy", ROWS)
     with pytest.raises(errors.InvalidInput, match="it holds one array"):
         load_solution(tmp_path / "array.npy")

@@ -7,6 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 
+import expfam_game as eg
+from expfam_game import errors
 from expfam_game.errors import (
     ExpfamGameError,
     InvalidData,
@@ -28,7 +30,6 @@ class WithoutKernel(Exponential):
 
     def _fused_moments(self, theta, n, key):
         return None
-
 
 
 class NoSumLaw(Bernoulli):
@@ -260,3 +261,29 @@ def test_broadcasting_of_kl_and_log_prob() -> None:
     assert RATE.kl([[-1.0], [-2.0]], [-3.0]).shape == (2,)
     assert RATE.kl([-1.0], np.full((4, 3, 1), -3.0)).shape == (4, 3)
     assert RATE.log_prob(np.ones((5, 1)), [[-1.0], [-2.0]]).shape == (5, 2)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: eg.families.NegativeBinomial("a"), "NegativeBinomial: r is 'a'; it must be positive and finite"),
+        (lambda: eg.families.NegativeBinomial([1, 2]), r"r is \[1, 2\]"),
+        (lambda: eg.families.Laplace("a"), "Laplace: location is 'a'; it must be finite"),
+        (lambda: eg.families.Weibull(None), "Weibull: shape is None"),
+        (lambda: eg.families.Weibull(-1.0), "Weibull: shape is -1.0; it must be positive and finite"),
+        (lambda: eg.families.KnownVarianceGaussian(np.eye(2)), "KnownVarianceGaussian: variance is"),
+        (lambda: eg.families.Categorical(2.5), "Categorical: k is 2.5; it must be an integer, at least 2"),
+        (lambda: eg.families.Gaussian(0), "Gaussian: n_variables is 0; it must be an integer, at least 1"),
+        (lambda: eg.families.VonMisesFisher(1), "VonMisesFisher: n_variables is 1; it must be an integer, at least 2"),
+        (lambda: eg.families.Dirichlet(True), "Dirichlet: k is True"),
+    ],
+)
+def test_hyper_parameters_of_the_wrong_kind_are_named(make, message):
+    with pytest.raises(errors.InvalidInput, match=message):
+        make()
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "a", True])
+def test_a_bad_seed_is_named(seed):
+    with pytest.raises(errors.InvalidInput, match="non-negative integer, a SeedSequence or a Generator"):
+        eg.families.Poisson().sample([0.0], 3, seed=seed)
