@@ -13,6 +13,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
+from numbers import Real
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -26,7 +27,7 @@ from expfam_game.errors import (
     InvalidNaturalParameter,
     InversionFailed,
 )
-from expfam_game.kernels.streams import seed_sequence, stream
+from expfam_game.kernels.streams import StreamKey, seed_sequence, stream, stream_key
 
 if TYPE_CHECKING:
     from expfam_game.families.product import Product
@@ -52,12 +53,16 @@ class MomentEstimate:
         Number of samples behind each estimate.
     method : {"samples", "sum-law"}
         Whether samples were drawn, or their sum was drawn from its exact law.
+    covariance : ndarray, shape (..., dim, dim), or None
+        Covariance matrix of the statistic, where it was asked for: of the samples (divided by n − 1, infinite for
+        n = 1), or with ``method="sum-law"`` the exact one. The covariance of ``mean`` is an n-th of it.
     """
 
     mean: FloatArray
     standard_error: FloatArray
     n: int
     method: Literal["samples", "sum-law"]
+    covariance: FloatArray | None = None
 
 
 class Family(ABC):
@@ -140,6 +145,11 @@ class Family(ABC):
 
     def _sum_law(self, theta: FloatArray, n: int, rng: np.random.Generator) -> FloatArray | None:
         """The mean statistic of n samples, drawn from its exact law in O(1) of n; None where no such law is known."""
+        return None
+
+    def _fused_moments(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray] | None:
+        """Mean and sum of squared deviations of φ over n samples of each row of θ, shapes ``(agents, dim)``, by a kernel
+        that draws and accumulates in one pass; None where there is none, and the samples are streamed through NumPy."""
         return None
 
     def _variance(self, theta: FloatArray) -> FloatArray:
@@ -312,6 +322,7 @@ class Family(ABC):
         n: int,
         seed: Seed,
         method: Literal["auto", "samples", "sum-law"] = "auto",
+        covariance: bool = False,
     ) -> MomentEstimate:
         """Monte-Carlo estimate of the mean parameters; the samples are never held in memory together.
 
@@ -325,6 +336,9 @@ class Family(ABC):
         method : {"auto", "samples", "sum-law"}
             ``"sum-law"`` draws the mean of the n statistics from its exact law, at a cost independent of n;
             ``"samples"`` draws the samples; ``"auto"`` takes the law where the family has one.
+        covariance : bool
+            Return the covariance matrix of the statistic too. Samples are then streamed through NumPy instead of a
+            compiled kernel, so they are other samples than without, and slower to draw.
 
         Returns
         -------
@@ -343,30 +357,45 @@ class Family(ABC):
         if method != "samples":
             mean = self._sum_law(natural, n, stream(seed_sequence(seed)))
             if mean is not None:
-                return MomentEstimate(mean, np.sqrt(self._variance(natural) / n), n, "sum-law")
+                exact = self._fisher_information(natural) if covariance else None
+                return MomentEstimate(mean, np.sqrt(self._variance(natural) / n), n, "sum-law", exact)
             if method == "sum-law":
                 raise InvalidInput(f"{self!r} has no exact law for the sum of its statistics; use method='samples'")
-        return self._estimate_by_samples(natural, n, seed_sequence(seed))
+        return self._estimate_by_samples(natural, n, seed_sequence(seed), covariance)
 
-    def _estimate_by_samples(self, theta: FloatArray, n: int, root: np.random.SeedSequence) -> MomentEstimate:
-        flat = theta.reshape(-1, self.dim)
-        mean, error = np.empty_like(flat), np.empty_like(flat)
-        for agent, row in enumerate(flat):
-            mean[agent], scatter = self._streamed_moments(row, n, root, agent)
-            error[agent] = np.sqrt(scatter / n / max(n - 1, 1)) if n > 1 else np.inf
-        return MomentEstimate(mean.reshape(theta.shape), error.reshape(theta.shape), n, "samples")
+    def _estimate_by_samples(
+        self, theta: FloatArray, n: int, root: np.random.SeedSequence, covariance: bool = False
+    ) -> MomentEstimate:
+        flat = np.ascontiguousarray(theta.reshape(-1, self.dim))
+        fused = self._fused_moments(flat, n, stream_key(root)) if flat.size and not covariance else None
+        if fused is None:
+            shape = (*flat.shape, self.dim) if covariance else flat.shape
+            fused = np.empty_like(flat), np.empty(shape)
+            for agent, row in enumerate(flat):
+                fused[0][agent], fused[1][agent] = self._streamed_moments(row, n, root, agent, covariance)
+        mean, scatter = fused
+        spread = scatter / (n - 1) if n > 1 else np.full(scatter.shape, np.inf)
+        variance = np.diagonal(spread, axis1=-2, axis2=-1) if covariance else spread
+        error = np.sqrt(variance / n)
+        matrix = spread.reshape(*theta.shape, self.dim) if covariance else None
+        return MomentEstimate(mean.reshape(theta.shape), error.reshape(theta.shape), n, "samples", matrix)
 
     def _streamed_moments(
-        self, theta: FloatArray, n: int, root: np.random.SeedSequence, agent: int
+        self, theta: FloatArray, n: int, root: np.random.SeedSequence, agent: int, outer: bool
     ) -> tuple[FloatArray, FloatArray]:
-        """Mean and sum of squared deviations of φ, merged block by block (Chan, Golub & LeVeque 1983)."""
-        mean, scatter = np.zeros(self.dim), np.zeros(self.dim)
+        """Mean and sum of squared deviations of φ, or of their outer products, merged block by block (Chan, Golub &
+        LeVeque 1983)."""
+        mean, scatter = np.zeros(self.dim), np.zeros((self.dim, self.dim) if outer else self.dim)
         for block, start in enumerate(range(0, n, _BLOCK)):
             size = min(_BLOCK, n - start)
             phi = self._sample_statistic(theta, size, stream(root, agent, block))
             block_mean = phi.mean(axis=0)
-            shift = block_mean - mean
-            scatter += np.sum((phi - block_mean) ** 2, axis=0) + shift**2 * (start * size / (start + size))
+            shift, phi = block_mean - mean, phi - block_mean
+            weight = start * size / (start + size)
+            if outer:
+                scatter += phi.T @ phi + np.outer(shift, shift) * weight
+            else:
+                scatter += np.sum(phi**2, axis=0) + shift**2 * weight
             mean += shift * (size / (start + size))
         return mean, scatter
 
@@ -445,9 +474,11 @@ class Family(ABC):
             _raise_unless(holds, rule, values, values.ndim - 1, error, what, "agent", self.statistic_names)
 
     def _checked_samples(self, x: ArrayLike) -> AnyArray:
+        if np.ma.is_masked(x):
+            raise InvalidData("samples have masked entries; drop or fill them (x.compressed(), x.filled(value))")
         array = np.asarray(x)
-        if array.dtype == object or not (np.issubdtype(array.dtype, np.number) or array.dtype == bool):
-            raise InvalidData(f"samples must be numbers, got dtype {array.dtype}")
+        if array.dtype.kind not in "biuf":
+            raise InvalidData(f"samples must be real numbers, got dtype {array.dtype}")
         batch = array.ndim - len(self.event_shape)
         if batch < 0 or array.shape[batch:] != self.event_shape:
             raise InvalidData(
@@ -467,9 +498,24 @@ class Family(ABC):
 
 def _as_float(values: ArrayLike, error: type[InvalidInput], what: str) -> FloatArray:
     try:
+        if np.iscomplexobj(values):
+            raise TypeError("got complex numbers")
         return np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as problem:
         raise error(f"{what} must be an array of real numbers: {problem}") from None
+
+
+def require_integer(owner: str, name: str, value: object, least: int) -> None:
+    """Raise InvalidInput unless a hyper-parameter is an integer, at least ``least``."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        raise InvalidInput(f"{owner}: {name} is {value!r}; it must be an integer, at least {least}")
+
+
+def require_number(owner: str, name: str, value: object, positive: bool = True) -> None:
+    """Raise InvalidInput unless a hyper-parameter is a finite number, positive unless said otherwise."""
+    number = isinstance(value, Real) and not isinstance(value, bool) and bool(np.isfinite(float(value)))
+    if not number or (positive and not float(value) > 0):  # type: ignore[arg-type]
+        raise InvalidInput(f"{owner}: {name} is {value!r}; it must be {'positive and ' if positive else ''}finite")
 
 
 def _checked_count(n: int) -> int:

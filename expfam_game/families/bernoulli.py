@@ -9,8 +9,8 @@ import numpy as np
 from scipy.special import expit, logit
 
 from expfam_game._typing import AnyArray, FloatArray
-from expfam_game.errors import InvalidInput
-from expfam_game.families.base import Family, Rule, integrated_bregman
+from expfam_game.families.base import Family, Rule, integrated_bregman, require_integer
+from expfam_game.kernels.streams import StreamKey
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +39,7 @@ class Bernoulli(Family):
     separable = True
 
     def __post_init__(self) -> None:
-        if self.dim < 1:
-            raise InvalidInput(f"Bernoulli: dim is {self.dim}; it must be at least 1")
+        require_integer("Bernoulli", "dim", self.dim, 1)
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -90,6 +89,11 @@ class Bernoulli(Family):
 
     def _sum_law(self, theta: FloatArray, n: int, rng: np.random.Generator) -> FloatArray | None:
         return np.asarray(rng.binomial(n, expit(theta)) / n)
+
+    def _fused_moments(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray] | None:
+        from expfam_game.kernels.moments import bernoulli_moments
+
+        return bernoulli_moments(expit(-np.abs(theta)), theta > 0, n, key)
 
 
 def log_odds_kl(theta_a: FloatArray, theta_b: FloatArray) -> FloatArray:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from expfam_game._typing import AnyArray, FloatArray
-from expfam_game.errors import InvalidInput
 from expfam_game.families._stable import accurate_sum, exponential_gap
-from expfam_game.families.base import Family, Rule
+from expfam_game.families.base import Family, Rule, require_integer
+from expfam_game.kernels.streams import StreamKey
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,8 +43,7 @@ class Categorical(Family):
     k: int
 
     def __post_init__(self) -> None:
-        if isinstance(self.k, bool) or not isinstance(self.k, (int, np.integer)) or self.k < 2:
-            raise InvalidInput(f"Categorical: k is {self.k!r}; the number of categories must be an integer, at least 2")
+        require_integer("Categorical", "k", self.k, 2)
 
     @property
     def dim(self) -> int:
@@ -126,6 +125,12 @@ class Categorical(Family):
     def _sum_law(self, theta: FloatArray, n: int, rng: np.random.Generator) -> FloatArray | None:
         p = np.exp(_log_probabilities(theta))
         return rng.multinomial(n, p / p.sum(axis=-1, keepdims=True))[..., :-1] / n
+
+    def _fused_moments(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray] | None:
+        from expfam_game.kernels.moments import histogram
+
+        counts = histogram(np.exp(_log_probabilities(theta)), n, key)[:, :-1]
+        return counts / n, counts * ((n - counts) / n)
 
 
 def _with_last(theta: FloatArray) -> FloatArray:

@@ -16,8 +16,9 @@ from scipy.special import expit, gammaln
 from expfam_game._typing import AnyArray, BoolArray, FloatArray
 from expfam_game.errors import InvalidInput
 from expfam_game.families._stable import exponential_gap, ratio_gap
-from expfam_game.families.base import Family, Rule, integrated_bregman
+from expfam_game.families.base import Family, Rule, integrated_bregman, require_integer, require_number
 from expfam_game.families.bernoulli import log_odds_kl
+from expfam_game.kernels.streams import StreamKey
 
 _HALF_LOG_2PI = 0.5 * float(np.log(2.0 * np.pi))
 _INT64_SAFE = 9.0e18
@@ -118,6 +119,11 @@ class Poisson(_Count):
     def _sum_law(self, theta: FloatArray, n: int, rng: np.random.Generator) -> FloatArray | None:
         return _poisson_draws(n * np.exp(theta), rng) / n
 
+    def _fused_moments(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray] | None:
+        from expfam_game.kernels.moments import poisson_moments
+
+        return poisson_moments(np.exp(theta), n, key)
+
 
 class _Failures(_Count):
     """Failures before the r-th success; the probability of failure is e^θ."""
@@ -185,6 +191,11 @@ class Geometric(_Failures):
     def _sum_law(self, theta: FloatArray, n: int, rng: np.random.Generator) -> FloatArray | None:
         return _negative_binomial_draws(float(n), theta, rng) / n
 
+    def _fused_moments(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray] | None:
+        from expfam_game.kernels.moments import geometric_moments
+
+        return geometric_moments(theta, _odds(theta), n, key)
+
 
 @dataclass(frozen=True, eq=False)
 class NegativeBinomial(_Failures):
@@ -214,8 +225,7 @@ class NegativeBinomial(_Failures):
     r: float
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.r) and self.r > 0):
-            raise InvalidInput(f"NegativeBinomial: r is {self.r}; it must be positive and finite")
+        require_number("NegativeBinomial", "r", self.r)
 
     @property
     def _successes(self) -> float:  # type: ignore[override]
@@ -248,6 +258,11 @@ class NegativeBinomial(_Failures):
     def _sum_law(self, theta: FloatArray, n: int, rng: np.random.Generator) -> FloatArray | None:
         return _negative_binomial_draws(n * float(self.r), theta, rng) / n
 
+    def _fused_moments(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray] | None:
+        from expfam_game.kernels.moments import negative_binomial_moments
+
+        return negative_binomial_moments(_odds(theta), float(self.r), n, key)
+
 
 @dataclass(frozen=True, eq=False)
 class Binomial(_Count):
@@ -274,8 +289,7 @@ class Binomial(_Count):
     trials: int
 
     def __post_init__(self) -> None:
-        if isinstance(self.trials, bool) or not isinstance(self.trials, (int, np.integer)) or self.trials < 1:
-            raise InvalidInput(f"Binomial: trials is {self.trials!r}; it must be an integer, at least 1")
+        require_integer("Binomial", "trials", self.trials, 1)
         if self.trials > 2**53:
             raise InvalidInput(f"Binomial: trials is {self.trials}; at most 2^53 are supported")
 
@@ -334,6 +348,12 @@ class Binomial(_Count):
         if n * self.trials > _INT64_SAFE:
             return None
         return self._draws(theta, n * int(self.trials), theta.shape, rng) / n
+
+    def _fused_moments(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray] | None:
+        from expfam_game.kernels.moments import binomial_moments
+
+        rare, scatter = binomial_moments(int(self.trials), expit(-np.abs(theta)), n, key)
+        return np.where(theta > 0, self.trials - rare, rare), scatter
 
 
 # ---------------------------------------------------------------------- elementary functions

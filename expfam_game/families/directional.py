@@ -9,10 +9,11 @@ import numpy as np
 from scipy.special import gammaln
 
 from expfam_game._typing import AnyArray, ArrayLike, BoolArray, FloatArray
-from expfam_game.errors import InvalidInput, InvalidNaturalParameter
-from expfam_game.families.base import Family, Rule, integrated_bregman, require_converged
+from expfam_game.errors import InvalidNaturalParameter
+from expfam_game.families.base import Family, Rule, integrated_bregman, require_converged, require_integer
 from expfam_game.kernels.inversion import resultant_concentrations
 from expfam_game.kernels.special_functions import bessel_ratios, log_bessels_scaled
+from expfam_game.kernels.streams import StreamKey
 
 _UNIT_TOLERANCE = 1e-9
 
@@ -164,6 +165,13 @@ class VonMises(_Directional):
         angle = np.arctan2(theta[..., 1], theta[..., 0])[..., None] + turn
         return angle - 2.0 * np.pi * np.round(angle / (2.0 * np.pi))
 
+    def _fused_moments(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray] | None:
+        from expfam_game.kernels.moments import von_mises_moments
+
+        kappa = _length(theta)
+        direction = np.where(kappa[:, None] > 0, _direction(theta), np.array([1.0, 0.0]))
+        return von_mises_moments(direction, kappa, self._ratios(kappa)[1], n, key)
+
 
 @dataclass(frozen=True, eq=False)
 class VonMisesFisher(_Directional):
@@ -204,12 +212,7 @@ class VonMisesFisher(_Directional):
     n_variables: int
 
     def __post_init__(self) -> None:
-        if isinstance(self.n_variables, bool) or not isinstance(self.n_variables, (int, np.integer)):
-            raise InvalidInput(
-                f"VonMisesFisher: n_variables is {self.n_variables!r}; it must be an integer, at least 2"
-            )
-        if self.n_variables < 2:
-            raise InvalidInput(f"VonMisesFisher: n_variables is {self.n_variables}; it must be at least 2")
+        require_integer("VonMisesFisher", "n_variables", self.n_variables, 2)
 
     @property
     def dim(self) -> int:
@@ -249,6 +252,13 @@ class VonMisesFisher(_Directional):
         tangent *= (2.0 * sine * cosine / np.sqrt(np.sum(tangent**2, axis=-1)))[..., None]
         x = np.concatenate([((cosine - sine) * (cosine + sine))[..., None], tangent], axis=-1)
         return _turned_to(_direction(theta)[..., None, :], x)
+
+    def _fused_moments(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray] | None:
+        from expfam_game.kernels.moments import sphere_moments
+
+        kappa = _length(theta)
+        direction = np.where(kappa[:, None] > 0, _direction(theta), np.eye(self.dim)[0])
+        return sphere_moments(direction, kappa, self._ratios(kappa)[1], self._to_mean(theta), n, key)
 
 
 def _checked_kappa(concentration: ArrayLike) -> FloatArray:

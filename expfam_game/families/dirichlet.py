@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from expfam_game._typing import AnyArray, FloatArray
-from expfam_game.errors import InvalidInput
-from expfam_game.families.base import Family, Rule, require_converged
+from expfam_game.families.base import Family, Rule, require_converged, require_integer
 from expfam_game.families.gamma import SMALLEST, sample_log_gamma
 from expfam_game.kernels.inversion import dirichlet_concentrations
 from expfam_game.kernels.special_functions import dirichlet_kl, dirichlet_log_partition, dirichlet_moments
+from expfam_game.kernels.streams import StreamKey
 
 _LARGEST_BELOW_ONE = float(np.nextafter(1.0, 0.0))
 
@@ -65,6 +65,11 @@ class _LogShares(Family):
         total = np.exp(log_weight).sum(axis=-1, keepdims=True)
         return np.asarray(np.minimum(log_weight - np.log(total), 0.0))
 
+    def _fused_moments(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray] | None:
+        from expfam_game.kernels.moments import dirichlet_moments as sampled_moments
+
+        return sampled_moments(theta, self._to_mean(theta), n, key)
+
 
 @dataclass(frozen=True, eq=False)
 class Dirichlet(_LogShares):
@@ -109,10 +114,7 @@ class Dirichlet(_LogShares):
     k: int
 
     def __post_init__(self) -> None:
-        if isinstance(self.k, bool) or not isinstance(self.k, (int, np.integer)):
-            raise InvalidInput(f"Dirichlet: k is {self.k!r}; it must be an integer, at least 2")
-        if self.k < 2:
-            raise InvalidInput(f"Dirichlet: k is {self.k}; it must be at least 2")
+        require_integer("Dirichlet", "k", self.k, 2)
 
     @property
     def dim(self) -> int:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from expfam_game._typing import AnyArray, FloatArray
-from expfam_game.errors import InvalidInput
 from expfam_game.families._stable import relative_gap
-from expfam_game.families.base import Family, Rule
+from expfam_game.families.base import Family, Rule, require_number
+from expfam_game.kernels.streams import StreamKey
 
 
 class _ExponentialLaw(Family):
@@ -61,6 +61,11 @@ class _ExponentialLaw(Family):
 
     def _sum_law(self, theta: FloatArray, n: int, rng: np.random.Generator) -> FloatArray | None:
         return rng.standard_gamma(float(n), theta.shape) / (n * -theta)
+
+    def _fused_moments(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray] | None:
+        from expfam_game.kernels.moments import exponential_moments
+
+        return exponential_moments(-1.0 / theta, n, key)
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,8 +125,7 @@ class Laplace(_ExponentialLaw):
     location: float = 0.0
 
     def __post_init__(self) -> None:
-        if not np.isfinite(self.location):
-            raise InvalidInput(f"Laplace: location is {self.location}; it must be finite")
+        require_number("Laplace", "location", self.location, positive=False)
 
     @property
     def statistic_names(self) -> tuple[str, ...]:
@@ -170,8 +174,7 @@ class Weibull(_ExponentialLaw):
     shape: float
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.shape) and self.shape > 0):
-            raise InvalidInput(f"Weibull: shape is {self.shape}; it must be positive and finite")
+        require_number("Weibull", "shape", self.shape)
 
     @property
     def statistic_names(self) -> tuple[str, ...]:

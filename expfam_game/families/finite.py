@@ -14,6 +14,7 @@ from expfam_game._typing import AnyArray, ArrayLike, BoolArray, FloatArray
 from expfam_game.errors import InvalidInput
 from expfam_game.families.base import Family, Rule
 from expfam_game.families.newton import invert_mean, solve_mean
+from expfam_game.kernels.streams import StreamKey
 
 _BLOCK = 1 << 21
 """Table entries evaluated at a time: bounds the memory of a large batch."""
@@ -212,6 +213,16 @@ class Finite(TableFamily):
 
     def _sum_law(self, theta: FloatArray, n: int, rng: np.random.Generator) -> FloatArray | None:
         return self._in_blocks(lambda block: rng.multinomial(n, self._probabilities(block)) @ self.table / n, theta)
+
+    def _fused_moments(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray] | None:
+        """Row by row, so that the probabilities of an agent do not depend on the others in the same product."""
+        from expfam_game.kernels.moments import histogram
+
+        p = np.concatenate([self._probabilities(theta[k : k + 1]) for k in range(len(theta))])
+        counts = histogram(p, n, key)
+        offset = np.sum(counts[:, :, None] * self._centred, axis=1) / n
+        deviation = self._centred - offset[:, None, :]
+        return self._centre + offset, np.sum(counts[:, :, None] * deviation**2, axis=1)
 
 
 def sample_rows(family: TableFamily, theta: FloatArray, n: int, rng: np.random.Generator) -> AnyArray:

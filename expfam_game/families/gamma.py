@@ -12,6 +12,7 @@ from expfam_game._typing import AnyArray, ArrayLike, FloatArray
 from expfam_game.families.base import Family, Rule, integrated_bregman, require_converged
 from expfam_game.kernels.inversion import gamma_shapes
 from expfam_game.kernels.special_functions import gamma_functions, log1p_gaps
+from expfam_game.kernels.streams import StreamKey
 
 SMALLEST = float(np.nextafter(0.0, 1.0))
 """The smallest positive double, 5e-324: what a sample that underflows is replaced by."""
@@ -138,6 +139,11 @@ class Gamma(Family):
     def _sample_statistic(self, theta: FloatArray, n: int, rng: np.random.Generator) -> FloatArray:
         log_x = self._sample_log(theta, n, rng)
         return np.stack([log_x, np.exp(log_x)], axis=-1)
+
+    def _fused_moments(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray] | None:
+        from expfam_game.kernels.moments import gamma_moments
+
+        return gamma_moments(theta[:, 0], -theta[:, 1], self._to_mean(theta), n, key)
 
     def _sample_log(self, theta: FloatArray, n: int, rng: np.random.Generator) -> FloatArray:
         return sample_log_gamma(theta[..., 0], n, rng) - np.log(-theta[..., 1])[..., None]

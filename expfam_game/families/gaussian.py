@@ -13,7 +13,8 @@ import numpy as np
 from expfam_game._typing import AnyArray, ArrayLike, FloatArray
 from expfam_game.errors import InvalidInput
 from expfam_game.families._stable import exact_product, relative_gap
-from expfam_game.families.base import Family, Rule
+from expfam_game.families.base import Family, Rule, require_integer, require_number
+from expfam_game.kernels.streams import StreamKey
 
 LOG_2PI = float(np.log(2.0 * np.pi))
 
@@ -44,8 +45,7 @@ class KnownVarianceGaussian(Family):
     separable = True
 
     def __init__(self, variance: float = 1.0) -> None:
-        if not (np.isfinite(variance) and variance > 0):
-            raise InvalidInput(f"KnownVarianceGaussian: variance is {variance}; it must be positive and finite")
+        require_number("KnownVarianceGaussian", "variance", variance)
         object.__setattr__(self, "known_variance", float(variance))
 
     def __repr__(self) -> str:
@@ -111,6 +111,13 @@ class KnownVarianceGaussian(Family):
 
     def _sum_law(self, theta: FloatArray, n: int, rng: np.random.Generator) -> FloatArray | None:
         return np.asarray(self._to_mean(theta) + np.sqrt(self.known_variance / n) * rng.standard_normal(theta.shape))
+
+    def _fused_moments(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray] | None:
+        from expfam_game.kernels.moments import normal_moments
+
+        deviation = np.full(theta.shape, np.sqrt(self.known_variance))
+        standard, scatter = normal_moments(np.zeros_like(theta), deviation, n, key)
+        return self._to_mean(theta) + standard[:, :1], scatter[:, :1]
 
 
 class _MeanAndVariance(Family):
@@ -193,6 +200,12 @@ class _MeanAndVariance(Family):
         chi_square = 2.0 * rng.standard_gamma((n - 1) / 2.0, mean.shape)
         return np.concatenate([average, average**2 + variance * (chi_square / n)], axis=-1)
 
+    def _fused_moments(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray] | None:
+        from expfam_game.kernels.moments import normal_moments
+
+        mean, variance = self._split(theta)
+        return normal_moments(mean, np.sqrt(variance), n, key)
+
 
 @dataclass(frozen=True, eq=False)
 class DiagonalGaussian(_MeanAndVariance):
@@ -222,7 +235,7 @@ class DiagonalGaussian(_MeanAndVariance):
     n_variables: int
 
     def __post_init__(self) -> None:
-        require_count(self.n_variables, "DiagonalGaussian")
+        require_integer("DiagonalGaussian", "n_variables", self.n_variables, 1)
 
     @property
     def _width(self) -> int:  # type: ignore[override]
@@ -329,11 +342,6 @@ class LogNormal(_MeanAndVariance):
 
     def _sample(self, theta: FloatArray, n: int, rng: np.random.Generator) -> AnyArray:
         return np.exp(self._draw(theta, n, rng)[..., 0])
-
-
-def require_count(count: int, owner: str) -> None:
-    if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 1:
-        raise InvalidInput(f"{owner}: n_variables is {count!r}; it must be an integer, at least 1")
 
 
 def require_shape(values: ArrayLike, shape: tuple[int, ...], what: str) -> FloatArray:

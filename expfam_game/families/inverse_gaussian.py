@@ -10,6 +10,7 @@ import numpy as np
 from expfam_game._typing import AnyArray, FloatArray
 from expfam_game.families._stable import exact_product, relative_gap, scaled_exp1
 from expfam_game.families.base import Family, Rule
+from expfam_game.kernels.streams import StreamKey
 
 _HALF_LOG_2PI = 0.5 * np.log(2.0 * np.pi)
 
@@ -122,6 +123,11 @@ class InverseGaussian(Family):
         mean = _draw(m, n * shape, theta.shape[:-1], rng)
         chi_square = 2.0 * rng.standard_gamma((n - 1) / 2.0, theta.shape[:-1])
         return np.stack([mean, 1.0 / mean + chi_square / (n * shape)], axis=-1)
+
+    def _fused_moments(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray] | None:
+        from expfam_game.kernels.moments import inverse_gaussian_moments
+
+        return inverse_gaussian_moments(*_mean_and_shape(theta), n, key)
 
 
 def _mean_and_shape(theta: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -17,6 +17,7 @@ from expfam_game.families.base import Family, Rule
 from expfam_game.families.bernoulli import log_odds_kl
 from expfam_game.families.finite import log_exp_remainder
 from expfam_game.families.newton import invert_mean, solve_mean
+from expfam_game.kernels.streams import StreamKey
 
 _MOST_SITES = 20
 _BLOCK = 1 << 22
@@ -205,6 +206,9 @@ class Ising(Family):
         x = self._engine.sample(theta.reshape(-1, self.dim), n, rng)
         return x.reshape(*theta.shape[:-1], n, self.n_sites)
 
+    def _fused_moments(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray] | None:
+        return self._engine.fused_moments(theta, n, key) if isinstance(self._engine, _Forest) else None
+
 
 # ---------------------------------------------------------------------- pairwise marginals
 
@@ -372,6 +376,20 @@ class _Forest:
             high = _spins(expit(2.0 * np.stack([below + j, below - j])), n, rng, shared=True)
             x[level.child] = np.where(x[level.parent] > 0, high[0], high[1])
         return np.moveaxis(x, 0, -1)
+
+    def fused_moments(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray]:
+        """Counts of spins up and of agreements with the parent, site by site from the roots."""
+        from expfam_game.kernels.moments import forest_counts
+
+        odds, _ = self._upward(theta)
+        coupling = np.zeros_like(odds)
+        coupling[self.inner] = theta.T[self.sites + self.edge[self.inner]]
+        log_odds = np.moveaxis(2.0 * np.stack([odds - coupling, odds + coupling]), (0, 1, 2), (2, 1, 0))
+        order = np.concatenate([self.roots, *(level.child for level in self.levels)]).astype(np.int64)
+        counts = forest_counts(order, self.parent.astype(np.int64), expit(-np.abs(log_odds)), log_odds > 0, n, key)
+        mean = self._as_statistics(*(2.0 * part.T / n - 1.0 for part in np.split(counts, 2, axis=1)))
+        scatter = self._as_statistics(*(4.0 * part.T * ((n - part.T) / n) for part in np.split(counts, 2, axis=1)))
+        return mean, scatter
 
 
 def _spins(up: FloatArray, n: int, rng: np.random.Generator, shared: bool = False) -> AnyArray:

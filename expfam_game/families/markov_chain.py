@@ -9,8 +9,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from expfam_game._typing import AnyArray, BoolArray, FloatArray
-from expfam_game.errors import InvalidInput
-from expfam_game.families.base import Family, Rule
+from expfam_game.families.base import Family, Rule, require_integer
 from expfam_game.families.newton import invert_mean, solve_mean
 
 _BLOCK = 1 << 22
@@ -75,9 +74,7 @@ class MarkovChain(Family):
 
     def __post_init__(self) -> None:
         for name, least in (("k", 2), ("length", 3)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-                raise InvalidInput(f"MarkovChain: {name} is {value!r}; it must be an integer, at least {least}")
+            require_integer("MarkovChain", name, getattr(self, name), least)
 
     @property
     def dim(self) -> int:

@@ -10,8 +10,9 @@ import numpy as np
 from expfam_game._typing import AnyArray, ArrayLike, BoolArray, FloatArray, IntArray
 from expfam_game.errors import InvalidInput
 from expfam_game.families._stable import exact_product, ratio_gap
-from expfam_game.families.base import Family, Rule
-from expfam_game.families.gaussian import LOG_2PI, require_count, require_shape
+from expfam_game.families.base import Family, Rule, require_integer
+from expfam_game.families.gaussian import LOG_2PI, require_shape
+from expfam_game.kernels.streams import StreamKey
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +50,7 @@ class Gaussian(Family):
     n_variables: int
 
     def __post_init__(self) -> None:
-        require_count(self.n_variables, "Gaussian")
+        require_integer("Gaussian", "n_variables", self.n_variables, 1)
 
     @property
     def dim(self) -> int:
@@ -189,6 +190,12 @@ class Gaussian(Family):
         average = mean + _times(np.swapaxes(root, -1, -2), noise)
         scatter = _gram(_wishart_root(n - 1, self.n_variables, theta.shape[:-1], rng) @ root) / n
         return pack_statistics(average, scatter + average[..., :, None] * average[..., None, :])
+
+    def _fused_moments(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray] | None:
+        from expfam_game.kernels.moments import gaussian_moments
+
+        mean, root = self._split(theta)
+        return gaussian_moments(mean, root, self._to_mean(theta), n, key)
 
 
 # ---------------------------------------------------------------------- packing

@@ -13,6 +13,7 @@ import numpy as np
 from expfam_game._typing import AnyArray, BoolArray, FloatArray
 from expfam_game.errors import InvalidInput
 from expfam_game.families.base import Family, Rule
+from expfam_game.kernels.streams import MOST_BRANCHES, StreamKey
 
 Where = slice | AnyArray
 """Positions on the last axis: a slice where they are contiguous (no copy), else an index array."""
@@ -246,6 +247,19 @@ class Product(Family):
                 return None
             parts[id(group)] = part
         return self._join(theta.shape[:-1], lambda group: parts[id(group)])
+
+    def _fused_moments(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray] | None:
+        """Each group has a branch of the key, and the copies in a group are agents of their own: disjoint streams."""
+        mean, scatter = np.empty_like(theta), np.empty_like(theta)
+        if len(self._groups) > MOST_BRANCHES:
+            return None
+        for branch, group in enumerate(self._groups):
+            rows = np.ascontiguousarray(group.take(theta).reshape(-1, group.family.dim))
+            moments = group.family._fused_moments(rows, n, key.child(branch))
+            if moments is None:
+                return None
+            mean[:, group.entries], scatter[:, group.entries] = (part.reshape(len(theta), -1) for part in moments)
+        return mean, scatter
 
 
 def _sample_statistic(family: Family, theta: FloatArray, n: int, rng: np.random.Generator) -> FloatArray:

@@ -13,9 +13,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
 from expfam_game._typing import FloatArray
+from expfam_game.kernels.compiling import compiled
 from expfam_game.kernels.special_functions import (
     bessel_ratio,
     digamma,
@@ -31,7 +31,7 @@ _STEP = 3e-9
 """Newton converges quadratically: after a relative step below this, the next iterate is exact to rounding."""
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _scaled(x: float, r: float) -> float:
     """A positive x changed by the relative Newton step r: x(1 + r) upwards, at most fivefold, x/(1 − r) downwards."""
     return x * (1.0 + min(r, 4.0)) if r >= 0.0 else x / (1.0 - r)
@@ -40,7 +40,7 @@ def _scaled(x: float, r: float) -> float:
 # ---------------------------------------------------------------------- Gamma
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def gamma_shape(s: float) -> float:
     """The shape a > 0 with log a − ψ(a) = s, for s > 0; NaN if Newton does not converge."""
     t = s - 3.0
@@ -56,7 +56,7 @@ def gamma_shape(s: float) -> float:
     return np.nan
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def gamma_shapes(s: FloatArray) -> FloatArray:
     """``gamma_shape`` of each entry of a flat array."""
     out = np.empty_like(s)
@@ -68,7 +68,7 @@ def gamma_shapes(s: FloatArray) -> FloatArray:
 # ---------------------------------------------------------------------- Dirichlet
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _inverse_digamma(y: float) -> float:
     """x > 0 with ψ(x) = y, to about 1e-8: good enough for a start (Minka 2000, appendix C)."""
     x = math.exp(y) + 0.5 if y >= -2.22 else -1.0 / (y + 0.5772156649015329)
@@ -80,7 +80,7 @@ def _inverse_digamma(y: float) -> float:
     return x
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _inverse_digamma_difference(d: float, c: float, x: float) -> float:
     """x > 0 with ψ(x + d) − ψ(x) = c, decreasing in x; from the start x or a bound, whichever is larger."""
     growth = math.expm1(c)
@@ -98,7 +98,7 @@ def _inverse_digamma_difference(d: float, c: float, x: float) -> float:
     return x
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _dirichlet_residual(a: FloatArray, g: FloatArray) -> float:
     """max_c |E[log x_c] − g_c| / |g_c|."""
     worst = 0.0
@@ -107,7 +107,7 @@ def _dirichlet_residual(a: FloatArray, g: FloatArray) -> float:
     return worst
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _balanced_start(g: FloatArray, a: FloatArray) -> None:
     """Concentrations of similar size: α_0 from the gap of Jensen's inequality, then two of Minka's fixed-point steps."""
     top = g.max()
@@ -120,7 +120,7 @@ def _balanced_start(g: FloatArray, a: FloatArray) -> None:
         total = a.sum()
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _dominant_start(g: FloatArray, a: FloatArray) -> None:
     """Mixed scales: the entry with the largest mean dominates and is solved for given the sum of the others."""
     m = int(np.argmax(g))
@@ -135,7 +135,7 @@ def _dominant_start(g: FloatArray, a: FloatArray) -> None:
         total = rest + a[m]
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _dirichlet_start(g: FloatArray, a: FloatArray, spare: FloatArray) -> None:
     _balanced_start(g, a)
     residual = _dirichlet_residual(a, g)
@@ -145,7 +145,7 @@ def _dirichlet_start(g: FloatArray, a: FloatArray, spare: FloatArray) -> None:
             a[:] = spare
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _dirichlet_newton_step(g: FloatArray, a: FloatArray, f: FloatArray, q: FloatArray) -> tuple[float, float]:
     """Residuals f_c = E[log x_c] − g_c and q_c = 1/ψ'(α_c); returns max |f/g| and Newton's shared shift.
 
@@ -169,7 +169,7 @@ def _dirichlet_newton_step(g: FloatArray, a: FloatArray, f: FloatArray, q: Float
     return worst, shared * pull / denominator
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _dirichlet_row(g: FloatArray, out: FloatArray) -> bool:
     """Write the α with ψ(α_c) − ψ(α_0) = g_c to ``out``; whether its residual reached rounding level."""
     a, f, q = np.empty_like(g), np.empty_like(g), np.empty_like(g)
@@ -188,7 +188,7 @@ def _dirichlet_row(g: FloatArray, out: FloatArray) -> bool:
     return False
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def dirichlet_concentrations(mean_log: FloatArray) -> FloatArray:
     """The concentrations with E[log x_c] = ``mean_log``, row by row, shape (n, k); rows of NaN where Newton fails."""
     out = np.empty_like(mean_log)
@@ -201,7 +201,7 @@ def dirichlet_concentrations(mean_log: FloatArray) -> FloatArray:
 # ---------------------------------------------------------------------- von Mises–Fisher
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def resultant_concentration(nu: float, length: float, complement: float) -> float:
     """κ with A_d(κ) = ``length``, d = 2ν + 2; ``complement`` is 1 − length, as accurately as it is known.
 
@@ -225,7 +225,7 @@ def resultant_concentration(nu: float, length: float, complement: float) -> floa
     return np.nan
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def resultant_concentrations(nu: float, length: FloatArray, complement: FloatArray) -> FloatArray:
     """``resultant_concentration`` of each entry of flat arrays; zero where the length is zero."""
     out = np.zeros_like(length)

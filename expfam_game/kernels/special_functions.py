@@ -13,9 +13,9 @@ import math
 from fractions import Fraction
 
 import numpy as np
-from numba import njit
 
 from expfam_game._typing import FloatArray
+from expfam_game.kernels.compiling import compiled
 
 # ---------------------------------------------------------------------- digamma family
 
@@ -23,7 +23,7 @@ _SHIFT = 10.0
 """Arguments are shifted above this by the recurrence; the asymptotic series below are then good to one rounding."""
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def log_minus_digamma(a: float) -> float:
     """h(a) = log a − ψ(a) for a > 0, to a few units in the last place."""
     shifted = 0.0
@@ -40,7 +40,7 @@ def log_minus_digamma(a: float) -> float:
     return series + shifted + math.log(a / x)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def trigamma_excess(a: float) -> float:
     """g(a) = ψ'(a) − 1/a for a > 0, as a sum of positive terms: each unit shift adds 1/(x²(x + 1))."""
     shifted = 0.0
@@ -54,7 +54,7 @@ def trigamma_excess(a: float) -> float:
     return shifted + z * (0.5 + y * (1 / 6 + z * (-1 / 30 + z * tail)))
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def stirling_gap(a: float) -> float:
     """G(a) = log Γ(a) − a log a + a for a > 0: Stirling's remainder, about ½ log(2π/a)."""
     if a < _SHIFT:
@@ -65,19 +65,19 @@ def stirling_gap(a: float) -> float:
     return 0.5 * math.log(2.0 * math.pi * y) + y * (1 / 12 + z * (-1 / 360 + z * tail))
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def digamma(a: float) -> float:
     """ψ(a) for a > 0."""
     return math.log(a) - log_minus_digamma(a)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def trigamma(a: float) -> float:
     """ψ'(a) for a > 0."""
     return 1.0 / a + trigamma_excess(a)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def digamma_difference(x: float, d: float) -> float:
     """ψ(x + d) − ψ(x) for x, d ≥ 0, x > 0: a sum of positive terms, so relative accuracy at any scale of d."""
     shifted = 0.0
@@ -98,7 +98,7 @@ def digamma_difference(x: float, d: float) -> float:
     return shifted + math.log1p(d * a) + d * a * b * series
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def trigamma_excess_difference(x: float, d: float) -> float:
     """g(x) − g(x + d) for x > 0, d ≥ 0, again as a sum of positive terms."""
     shifted = 0.0
@@ -120,13 +120,13 @@ def trigamma_excess_difference(x: float, d: float) -> float:
     return shifted + d * ab * series
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def trigamma_difference(x: float, d: float) -> float:
     """ψ'(x) − ψ'(x + d) for x > 0, d ≥ 0."""
     return d / x / (x + d) + trigamma_excess_difference(x, d)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def log1p_gap(x: float) -> float:
     """x − log(1 + x) ≥ 0 for x > −1, to full relative accuracy also near zero."""
     if x < -0.5 or x > 1.0:
@@ -140,7 +140,7 @@ def log1p_gap(x: float) -> float:
     return r * x - 2.0 * total
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def gamma_functions(a: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """h, g and G of each entry of a flat array."""
     h, g, big_g = np.empty_like(a), np.empty_like(a), np.empty_like(a)
@@ -149,7 +149,7 @@ def gamma_functions(a: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     return h, g, big_g
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def log1p_gaps(x: FloatArray) -> FloatArray:
     """``log1p_gap`` of each entry of a flat array."""
     out = np.empty_like(x)
@@ -164,13 +164,13 @@ _KL_NODES, _KL_WEIGHTS = np.polynomial.legendre.leggauss(12)
 _KL_NODES, _KL_WEIGHTS = (_KL_NODES + 1.0) / 2.0, _KL_WEIGHTS / 2.0
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def total_except(a: FloatArray, c: int) -> float:
     """Σ_{j ≠ c} a_j, added without a_c: the difference Σ a − a_c would cancel where a_c dominates."""
     return float(a[:c].sum() + a[c + 1 :].sum())
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def dirichlet_moments(alpha: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """E[log x_c], Var(log x_c) and ψ'(Σ α) for each row of concentrations, shape (n, k)."""
     mean, variance, shared = np.empty_like(alpha), np.empty_like(alpha), np.empty(alpha.shape[0])
@@ -187,7 +187,7 @@ def dirichlet_moments(alpha: FloatArray) -> tuple[FloatArray, FloatArray, FloatA
     return mean, variance, shared
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def dirichlet_log_partition(alpha: FloatArray) -> tuple[FloatArray, FloatArray]:
     """A(α) = Σ log Γ(α_c) − log Γ(Σ α), and the entropy less Σ E[log x_c], for each row.
 
@@ -212,7 +212,7 @@ def dirichlet_log_partition(alpha: FloatArray) -> tuple[FloatArray, FloatArray]:
     return log_partition, entropy
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _dirichlet_quadratic(a: FloatArray, d: FloatArray) -> float:
     """dᵀF(a)d = Σ ψ'(a_c) d_c² − ψ'(a_0) d_0², as two non-negative parts (ψ' = 1/a + g).
 
@@ -237,7 +237,7 @@ def _dirichlet_quadratic(a: FloatArray, d: FloatArray) -> float:
     return float(value)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _dirichlet_half(start: FloatArray, end: FloatArray, from_first: bool) -> float:
     """∫ over the half of the segment next to ``start`` of (weight) dᵀF d, in panels on which no entry triples."""
     d = end - start
@@ -257,7 +257,7 @@ def _dirichlet_half(start: FloatArray, end: FloatArray, from_first: bool) -> flo
     return total
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _log_gamma_bregman(a: float, b: float, d: float) -> tuple[float, float]:
     """b log(b/a) + G(b) − G(a) − G'(a) d, d = b − a, and the sum of the sizes of its terms.
 
@@ -268,7 +268,7 @@ def _log_gamma_bregman(a: float, b: float, d: float) -> tuple[float, float]:
     return linear + (gap_b - gap_a + slope), abs(linear) + abs(gap_b) + abs(gap_a) + abs(slope)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _dirichlet_kl_direct(a: FloatArray, b: FloatArray) -> tuple[float, float]:
     """The closed form of KL(a ‖ b), and the sum of the sizes of its terms."""
     value, size = _log_gamma_bregman(a.sum(), b.sum(), (b - a).sum())
@@ -280,7 +280,7 @@ def _dirichlet_kl_direct(a: FloatArray, b: FloatArray) -> tuple[float, float]:
     return value, size
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def dirichlet_kl(alpha_a: FloatArray, alpha_b: FloatArray) -> FloatArray:
     """KL(Dirichlet(a) ‖ Dirichlet(b)) for each row: in closed form, or where that cancels as ∫ (1 − s) dᵀF(a + s d)d ds.
 
@@ -323,7 +323,7 @@ def _debye_coefficients() -> FloatArray:
 _DEBYE = _debye_coefficients()
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _debye_sums(nu: float, w: float) -> tuple[float, float, float]:
     """Σ c tⁿ/ν^k, Σ n c tⁿ/ν^k and Σ n² c tⁿ/ν^k with t = ν/w, n = k + 2j: Debye's sum and what its slopes need."""
     q = (nu / w) ** 2
@@ -341,7 +341,7 @@ def _debye_sums(nu: float, w: float) -> tuple[float, float, float]:
     return s0, s1, s2
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _debye_ratio(nu: float, kappa: float) -> tuple[float, float, float]:
     """A/κ, 1 − A and A' by differentiating log I_ν = w − ν arsinh(ν/κ) − ½ log(2πw) + log S, w² = ν² + κ²."""
     w = math.hypot(nu, kappa)
@@ -357,7 +357,7 @@ def _debye_ratio(nu: float, kappa: float) -> tuple[float, float, float]:
     return over_kappa, complement, slope
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def _recurrence_ratio(nu: float, kappa: float) -> tuple[float, float, float]:
     """A/κ, 1 − A and A' from Gauss's continued fraction ρ_ν = 1/(2(ν + 1) + κ² ρ_(ν+1)), ρ = A/κ, run backwards."""
     terms = 11 + int(math.sqrt(28.0 * kappa))  # the start is forgotten like exp(−terms²/κ)
@@ -371,7 +371,7 @@ def _recurrence_ratio(nu: float, kappa: float) -> tuple[float, float, float]:
     return rho, 1.0 - kappa * rho, rho * (1.0 - square * (rho - above))
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def bessel_ratio(nu: float, kappa: float) -> tuple[float, float, float]:
     """A(κ)/κ, 1 − A(κ) and A'(κ) for A = I_(ν+1)/I_ν, ν ≥ 0, κ ≥ 0: the mean resultant length in dimension 2ν + 2.
 
@@ -382,7 +382,7 @@ def bessel_ratio(nu: float, kappa: float) -> tuple[float, float, float]:
     return _recurrence_ratio(nu, kappa)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def log_bessel_scaled(nu: float, kappa: float) -> float:
     """log[Γ(ν + 1) (2/κ)^ν I_ν(κ)] − κ = log ₀F₁(; ν + 1; κ²/4) − κ for ν ≥ 0, κ ≥ 0; zero at κ = 0."""
     if nu * nu + kappa * kappa > _DEBYE_FROM * _DEBYE_FROM:
@@ -403,7 +403,7 @@ def log_bessel_scaled(nu: float, kappa: float) -> float:
     return math.log(total) - kappa
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def bessel_ratios(nu: float, kappa: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """``bessel_ratio`` of each entry of a flat array."""
     over_kappa, complement, slope = np.empty_like(kappa), np.empty_like(kappa), np.empty_like(kappa)
@@ -412,7 +412,7 @@ def bessel_ratios(nu: float, kappa: FloatArray) -> tuple[FloatArray, FloatArray,
     return over_kappa, complement, slope
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def log_bessels_scaled(nu: float, kappa: FloatArray) -> FloatArray:
     """``log_bessel_scaled`` of each entry of a flat array."""
     out = np.empty_like(kappa)

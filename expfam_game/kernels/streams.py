@@ -7,9 +7,12 @@ the streams are used, and for any number of threads.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from expfam_game._typing import Seed
+from expfam_game.errors import InvalidInput
 
 
 def seed_sequence(seed: Seed) -> np.random.SeedSequence:
@@ -22,7 +25,9 @@ def seed_sequence(seed: Seed) -> np.random.SeedSequence:
         return seed
     if isinstance(seed, np.random.Generator):
         return np.random.SeedSequence([int(word) for word in seed.integers(0, 2**32, size=4)])
-    return np.random.SeedSequence(seed)
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise InvalidInput(f"seed is {seed!r}; it must be a non-negative integer, a SeedSequence or a Generator")
+    return np.random.SeedSequence(int(seed))
 
 
 def stream(seed: np.random.SeedSequence, *key: int) -> np.random.Generator:
@@ -36,3 +41,41 @@ def stream(seed: np.random.SeedSequence, *key: int) -> np.random.Generator:
     """
     child = np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, *key))
     return np.random.Generator(np.random.Philox(child))
+
+
+# ---------------------------------------------------------------------- compiled streams
+
+
+MOST_BRANCHES = 1 << 16
+
+
+@dataclass(frozen=True)
+class StreamKey:
+    """What keys the compiled streams of one call: 64 bits of the seed, and a branch for each part of a product.
+
+    Notes
+    -----
+    The generator is Philox4x32-10 (J. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011). Under
+    a fixed key it is a bijection of 128-bit counters, and the counter is
+
+        bits 0–31 and 96–111: index,   bits 32–63: block,   bits 64–95: agent,   bits 112–127: branch,
+
+    so two streams of one seed with different (branch, agent, block) never visit the same counter: they are disjoint
+    by construction, for 2^48 counters (2^49 words) each. The streams of different seeds differ in the key.
+    """
+
+    key: int
+    branch: int = 0
+
+    def child(self, branch: int) -> StreamKey:
+        """The key of another branch, below MOST_BRANCHES."""
+        return StreamKey(self.key, branch)
+
+
+def stream_key(seed: np.random.SeedSequence) -> StreamKey:
+    """The key of the compiled streams of a seed.
+
+    >>> stream_key(seed_sequence(7)) == stream_key(seed_sequence(7)) != stream_key(seed_sequence(8))
+    True
+    """
+    return StreamKey(int(seed.generate_state(1, np.uint64)[0]))

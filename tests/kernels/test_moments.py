@@ -1,0 +1,334 @@
+"""Fused moments: against the exact law, for any number of threads, at the edges of blocks and at the ends of ranges."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import expfam_game as eg
+from expfam_game import families as f
+from expfam_game.families.base import Family
+from expfam_game.kernels import moments
+from expfam_game.kernels.streams import StreamKey, seed_sequence, stream_key
+
+KEY = stream_key(seed_sequence(11))
+TABLE = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 2.0], [-1.0, 0.5]])
+COVARIANCE = np.array([[2.0, 0.6, -0.3], [0.6, 1.0, 0.2], [-0.3, 0.2, 0.5]])
+
+FAMILIES: list[tuple[Family, list]] = [
+    (f.Bernoulli(3), [0.3, -2.0, 5.0]),
+    (f.Categorical(4), [0.3, -2.0, 1.0]),
+    (f.Finite(TABLE), [0.7, -0.4]),
+    (f.Poisson(), [1.2]),
+    (f.Poisson(), [12.0]),
+    (f.Geometric(), [-0.2]),
+    (f.NegativeBinomial(2.5), [-0.3]),
+    (f.Binomial(9), [1.3]),
+    (f.Binomial(10**6), [0.2]),
+    (f.Exponential(), [-3.0]),
+    (f.Laplace(1.0), [-0.2]),
+    (f.Weibull(1.5), [-2.0]),
+    (f.KnownVarianceGaussian(4.0), [1.5]),
+    (f.DiagonalGaussian(2), f.DiagonalGaussian(2).from_moments([1.0, -20.0], [2.0, 0.1])),
+    (f.LogNormal(), [1.0, -2.0]),
+    (f.Gaussian(3), f.Gaussian(3).from_moments([1.0, -2.0, 30.0], COVARIANCE)),
+    (f.Gamma(), [2.3, -1.5]),
+    (f.Gamma(), [0.2, -0.01]),
+    (f.Beta(), [2.5, 0.4]),
+    (f.Dirichlet(3), [0.5, 1.0, 4.0]),
+    (f.VonMises(), [1.0, -2.0]),
+    (f.VonMises(), [0.0, 0.0]),
+    (f.VonMisesFisher(2), [1.0, -2.0]),
+    (f.VonMisesFisher(3), [1.0, -2.0, 0.5]),
+    (f.VonMisesFisher(6), [-9.0, 2.0, 0.5, 0.0, 0.0, 1.0]),
+    (f.VonMisesFisher(4), [0.0, 0.0, 0.0, 0.0]),
+    (f.InverseGaussian(), [-1.0, -0.5]),
+    (f.Ising([(0, 1), (1, 2), (1, 3)], 5), [0.2, -0.3, 0.5, 1.0, -1.0, 0.4, -0.6, 0.9]),
+    (f.Product([f.Poisson(), f.Gamma(), f.Poisson()]), [0.3, 2.0, -1.0, 0.3]),
+]
+IDS = [f"{k}-{family!r}".replace(" ", "") for k, (family, _) in enumerate(FAMILIES)]
+EVERY = pytest.mark.parametrize(("family", "theta"), FAMILIES, ids=IDS)
+
+
+def central_fourth_moments(family: Family, theta: np.ndarray, size: int = 400_000) -> np.ndarray:
+    """E(φ − μ)⁴ by NumPy's samples: only sets the width of a bound, with a factor two to spare."""
+    phi = family._sample_statistic(theta, size, np.random.default_rng(0))
+    return np.mean((phi - family.to_mean(theta)) ** 4, axis=0)
+
+
+@EVERY
+def test_mean_and_scatter_have_the_exact_law(family, theta):
+    theta, n = np.array(theta), 300_007
+    mean, scatter = family._fused_moments(theta[None], n, KEY)
+    variance = family.variance(theta)
+    assert np.all(np.abs(mean[0] - family.to_mean(theta)) <= 7.0 * np.sqrt(variance / n))
+    spread = np.sqrt(2.0 * central_fourth_moments(family, theta) / n) + 7.0 * variance / n
+    assert np.all(np.abs(scatter[0] / (n - 1) - variance) <= 7.0 * spread)
+
+
+@EVERY
+def test_repeated_estimates_are_spread_as_they_say(family, theta):
+    """χ² of 400 estimates from 50 samples each: the agents' streams are independent."""
+    theta, n, agents = np.array(theta), 50, 400
+    mean, scatter = family._fused_moments(np.tile(theta, (agents, 1)), n, KEY)
+    variance = family.variance(theta)
+    z = (mean - family.to_mean(theta)) * np.sqrt(n / variance)
+    kurtosis = 3.0 + central_fourth_moments(family, theta) / variance**2 / n
+    assert np.all(np.abs(np.mean(z**2, axis=0) - 1.0) < 7.0 * np.sqrt(kurtosis / agents))
+    assert np.all(np.abs(z.mean(axis=0)) < 7.0 / np.sqrt(agents))
+    assert np.all(np.abs(np.mean(z[1:] * z[:-1], axis=0)) < 7.0 * np.sqrt(kurtosis / agents))
+    assert scatter.shape == mean.shape
+    assert np.all(scatter >= 0.0)
+
+
+@EVERY
+def test_one_sample_has_no_scatter_and_is_a_statistic(family, theta):
+    mean, scatter = family._fused_moments(np.tile(theta, (20, 1)), 1, KEY)
+    assert np.all(np.isfinite(mean))
+    size = 1.0 + np.abs(mean) + np.sqrt(family.variance(np.array(theta)))
+    assert np.all(scatter <= 1e-12 * size**2)
+
+
+@EVERY
+def test_agents_do_not_depend_on_each_other(family, theta):
+    thetas = np.array([theta, np.array(theta) * 1.01, np.array(theta) * 0.99])
+    together = family.estimate_mean(thetas, 5000, 3, method="samples")
+    alone = family.estimate_mean(thetas[0], 5000, 3, method="samples")
+    assert np.array_equal(together.mean[0], alone.mean)
+    assert np.array_equal(together.standard_error[0], alone.standard_error)
+    again = family.estimate_mean(thetas, 5000, 4, method="samples")
+    assert not np.array_equal(together.mean, again.mean)
+
+
+@EVERY
+def test_threads_do_not_matter(family, theta, monkeypatch):
+    monkeypatch.setattr(moments, "BLOCK", 4096)
+    monkeypatch.setattr(moments, "COUNT_BLOCK", 4096)
+    monkeypatch.setattr(moments, "_WORTH_A_THREAD", 0)
+    monkeypatch.setattr(moments, "_COUNT_WORTH_A_THREAD", 0)
+    results = []
+    for threads in (1, 2, 7):
+        monkeypatch.setattr(moments, "default_threads", lambda threads=threads: threads)
+        results.append(family._fused_moments(np.tile(theta, (3, 1)), 70_001, KEY))
+    for other in results[1:]:
+        assert np.array_equal(results[0][0], other[0])
+        assert np.array_equal(results[0][1], other[1])
+
+
+def test_order_of_the_tasks_does_not_matter():
+    """Ranges of tasks run backwards and one by one write the same rows."""
+    rows = []
+    for ranges in ([(0, 12)], [(k, k + 1) for k in range(11, -1, -1)], [(6, 12), (0, 6)]):
+        plan = np.array([14_000, 4096, 0, 4, 0], dtype=np.int64)
+        out = np.zeros((12, 2))
+        for first, last in ranges:
+            moments.exponential_kernel(first, last, plan, np.uint64(KEY.key), out)
+        rows.append(out)
+    assert np.array_equal(rows[0], rows[1])
+    assert np.array_equal(rows[0], rows[2])
+
+
+@pytest.mark.parametrize("n", [1, 2, 959, 960, 961, 1023, 1025, moments.BLOCK - 1, moments.BLOCK, moments.BLOCK + 1])
+def test_every_sample_is_counted_once(n):
+    """The mean of exponentials from the sums of a reference that draws them block by block."""
+    from expfam_game.kernels import philox, samplers
+
+    total = []
+    for block, start in enumerate(range(0, n, moments.BLOCK)):
+        size = min(moments.BLOCK, n - start)
+        state = np.zeros(philox.STATE, np.uint64)
+        philox.open_stream(state, np.uint64(KEY.key), 0, 0, block)
+        for done in range(0, size, philox.WORDS):
+            m = min(philox.WORDS, size - done)
+            x = np.empty(m + m % 2)
+            samplers.fill_exponential(x, np.empty(x.size, np.uint64), state)
+            total.append(x[:m])
+    x = np.concatenate(total)
+    assert x.size == n
+    mean, scatter = moments.exponential_moments(np.ones((1, 1)), n, KEY)
+    assert mean[0, 0] == pytest.approx(x.mean(), rel=1e-12)
+    assert scatter[0, 0] == pytest.approx(np.sum((x - x.mean()) ** 2), rel=1e-11, abs=1e-15)
+
+
+def test_waves_are_only_a_matter_of_memory(monkeypatch):
+    monkeypatch.setattr(moments, "BLOCK", 1024)
+    expected = moments.exponential_moments(np.ones((2, 1)), 20_000, KEY)
+    for wave in (1, 3, 1000):
+        monkeypatch.setattr(moments, "_WAVE", wave)
+        assert np.array_equal(moments.exponential_moments(np.ones((2, 1)), 20_000, KEY), expected)
+
+
+def test_factors_of_a_product_have_streams_of_their_own():
+    """Equal factors in separate groups would give equal estimates if they shared a stream."""
+    family = f.Product([f.Gamma(), f.Poisson(), f.Gamma()])
+    theta = np.array([2.0, -1.0, 0.0, 2.0, -1.0])
+    mean, _ = family._fused_moments(np.tile(theta, (2000, 1)), 10, KEY)
+    standard = (mean - family.to_mean(theta)) * np.sqrt(10.0 / family.variance(theta))
+    for i, j in ((0, 3), (0, 2), (1, 4), (2, 3)):
+        assert abs(np.mean(standard[:, i] * standard[:, j])) < 7.0 * np.sqrt(1.5 / 2000)
+    alone, _ = f.Poisson()._fused_moments(np.zeros((1, 1)), 1000, KEY)
+    branch, _ = f.Poisson()._fused_moments(np.zeros((1, 1)), 1000, KEY.child(1))
+    assert alone[0, 0] != branch[0, 0]
+
+
+def test_product_without_kernels_for_all_factors_is_streamed():
+    family = f.Product([f.Poisson(), f.MarkovChain(k=2, length=3)])
+    theta = family.to_natural(family.reference_mean())
+    assert family._fused_moments(theta[None], 10, KEY) is None
+    estimate = family.estimate_mean(theta, 20_000, 0, method="samples")
+    assert np.all(np.abs(estimate.mean - family.to_mean(theta)) < 7.0 * np.sqrt(family.variance(theta) / 20_000))
+
+
+def test_bernoulli_counts_are_whole_and_consistent():
+    p = np.array([[1e-300, 0.3, 0.5]])
+    mean, scatter = moments.bernoulli_moments(p, np.array([[False, True, False]]), 1000, KEY)
+    assert np.array_equal(np.rint(mean * 1000), mean * 1000)
+    assert np.allclose(scatter, 1000 * mean * (1 - mean), rtol=1e-12)
+    assert mean[0, 0] == 0.0
+
+
+def test_histogram_in_any_order_of_the_cells():
+    weights = np.array([[0.1, 0.5, 0.0, 0.4]])
+    counts = moments.histogram(weights, 10**5, KEY)
+    assert counts.sum() == 10**5
+    assert counts[0, 2] == 0.0
+    assert np.all(np.abs(counts - 1e5 * weights) <= 7.0 * np.sqrt(1e5 * weights * (1 - weights)))
+
+
+@pytest.mark.parametrize("kappa", [1e-12, 1e6, 1e10])
+def test_concentrated_directions(kappa):
+    """The component across the mean direction has variance A/κ, the one along it 1/(2κ²): both to their own scale."""
+    n, direction = 200_000, np.array([[1.0, 0.0]])
+    theta = kappa * direction
+    mean, scatter = f.VonMises()._fused_moments(theta, n, KEY)
+    variance = f.VonMises().variance(theta)[0]
+    assert np.all(np.abs(scatter[0] / n / variance - 1.0) < 7.0 * np.sqrt(60.0 / n))
+    assert abs(mean[0, 1]) < 7.0 * np.sqrt(variance[1] / n)
+
+
+@pytest.mark.parametrize(
+    "theta", [[2.0, -1.0, 0.5], [-2.0, 1.0, 3.0], [0.0, 0.0, -4.0], [0.0, 0.0, 0.0], [-1e6, 0.0, 0.0]]
+)
+def test_single_samples_are_unit_vectors(theta):
+    """With n = 1 the mean is the sample: this fixes the signs of all deviations."""
+    theta = np.tile(theta, (50, 1))
+    sphere, _ = f.VonMisesFisher(3)._fused_moments(theta, 1, KEY)
+    assert np.allclose(np.sum(sphere**2, axis=1), 1.0, rtol=1e-12)
+    circle, _ = f.VonMises()._fused_moments(theta[:, :2], 1, KEY)
+    assert np.allclose(np.sum(circle**2, axis=1), 1.0, rtol=1e-12)
+
+
+def test_single_samples_of_other_laws():
+    """Likewise: what one sample's statistics must satisfy, whatever the sample."""
+    agents = 50
+    log_x, x = f.Gamma()._fused_moments(np.tile([2.0, -3.0], (agents, 1)), 1, KEY)[0].T
+    assert np.allclose(np.exp(log_x), x, rtol=1e-12)
+    shares = f.Dirichlet(4)._fused_moments(np.tile([0.5, 2.0, 30.0, 1e-3], (agents, 1)), 1, KEY)[0]
+    assert np.allclose(np.exp(shares).sum(axis=1), 1.0, rtol=1e-12)
+    x, inverse = f.InverseGaussian()._fused_moments(np.tile([-1.0, -0.5], (agents, 1)), 1, KEY)[0].T
+    assert np.allclose(x * inverse, 1.0, rtol=1e-12)
+    x, square = f.LogNormal()._fused_moments(np.tile([1.0, -2.0], (agents, 1)), 1, KEY)[0].T
+    assert np.allclose(x**2, square, rtol=1e-9)
+    theta = f.Gaussian(2).from_moments([1.0, -2.0], COVARIANCE[:2, :2])
+    x, y, xx, xy, yy = f.Gaussian(2)._fused_moments(np.tile(theta, (agents, 1)), 1, KEY)[0].T
+    assert np.allclose(np.stack([x * x, x * y, y * y]), [xx, xy, yy], rtol=1e-9, atol=1e-12)
+    family = f.Ising([(0, 1), (1, 2), (3, 1)], 5)
+    spins = family._fused_moments(np.tile(np.linspace(-1.0, 1.0, 8), (agents, 1)), 1, KEY)[0]
+    assert np.array_equal(np.abs(spins), np.ones_like(spins))
+    for edge, (s, t) in enumerate(family.edges):
+        assert np.array_equal(spins[:, 5 + edge], spins[:, s] * spins[:, t])
+    rows = f.Finite(TABLE)._fused_moments(np.tile([0.7, -0.4], (agents, 1)), 1, KEY)[0]
+    assert np.all(np.min(np.abs(rows[:, None] - TABLE).max(axis=2), axis=1) < 1e-12)
+
+
+def test_shape_of_one_hundredth_keeps_its_logarithm():
+    """NumPy and JAX return −∞: log x underflows in them. The truth is ψ(0.01) = −100.56."""
+    estimate = f.Gamma().estimate_mean([0.01, -1.0], 10**6, 1, method="samples")
+    assert estimate.mean[0] == pytest.approx(-100.5608854578687, abs=7.0 * 100.0 / 1e3)
+    assert estimate.standard_error[0] == pytest.approx(0.1, rel=0.05)
+
+
+def test_key_is_all_that_matters():
+    one = moments.exponential_moments(np.ones((1, 1)), 100, StreamKey(5))
+    assert np.array_equal(one, moments.exponential_moments(np.ones((1, 1)), 100, StreamKey(5, 0)))
+    assert not np.array_equal(one, moments.exponential_moments(np.ones((1, 1)), 100, StreamKey(6)))
+
+
+def test_using_a_family_loads_no_moment_kernel():
+    code = (
+        "import expfam_game as eg, sys; g = eg.families.Gamma(); g.to_mean([1.0, -1.0]); g.sample([1.0, -1.0], 3, 0);"
+        "eg.families.Poisson().estimate_mean([0.0], 5, 0);"
+        "assert 'expfam_game.kernels.moments' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_nothing_breaks_where_no_cache_can_be_written(tmp_path):
+    """A copy of the package whose cache folders are plain files, and no writable home: compiled anew, same numbers."""
+    copy = tmp_path / "expfam_game"
+    source = Path(eg.__file__).parent
+    shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    for folder in [copy, *(p for p in copy.rglob("*") if p.is_dir())]:
+        (folder / "__pycache__").write_text("")
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    code = (
+        "import expfam_game as eg; from expfam_game.kernels import moments;"
+        f"assert eg.__file__.startswith({str(tmp_path)!r});"
+        "print(repr(float(eg.families.Exponential().estimate_mean([-1.0], 1000, 0, method='samples').mean[0])));"
+        "print(type(moments.exponential_kernel._cache).__name__)"
+    )
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("NUMBA", "XDG"))}
+    home = {"HOME": str(blocked), "XDG_CACHE_HOME": str(blocked), "NUMBA_CACHE_DIR": str(blocked / "deeper")}
+    environment = kept | home | {"PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+    result = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert result.returncode == 0, result.stderr
+    mean, cache = result.stdout.split()
+    assert float(mean) == f.Exponential().estimate_mean([-1.0], 1000, 0, method="samples").mean[0]
+    assert cache == "NullCache"
+
+
+# ---------------------------------------------------------------------- covariance of the statistic
+
+
+@pytest.mark.parametrize("n", [2, 1000, (1 << 15) + 7])
+def test_covariance_is_that_of_the_samples(n):
+    """Against numpy.cov of the same streams, over a block boundary too."""
+    from expfam_game.families.base import _BLOCK
+    from expfam_game.kernels.streams import stream
+
+    family, theta = f.DiagonalGaussian(2), f.DiagonalGaussian(2).from_moments([1.0, 50.0], [2.0, 0.1])
+    estimate = family.estimate_mean(np.array([theta, theta]), n, 4, method="samples", covariance=True)
+    sizes = [min(_BLOCK, n - start) for start in range(0, n, _BLOCK)]
+    blocks = [family._sample_statistic(theta, size, stream(seed_sequence(4), 1, b)) for b, size in enumerate(sizes)]
+    phi = np.concatenate(blocks)
+    expected = np.cov(phi, rowvar=False)
+    assert estimate.covariance.shape == (2, 4, 4)
+    assert np.allclose(estimate.covariance[1], expected, rtol=1e-10, atol=1e-10 * np.abs(expected).max())
+    assert np.allclose(estimate.standard_error[1], np.sqrt(np.diag(expected) / n), rtol=1e-10)
+    assert np.allclose(estimate.mean[1], phi.mean(axis=0), rtol=1e-12)
+
+
+def test_covariance_of_the_law_and_of_one_sample():
+    family, theta = f.Categorical(3), np.array([0.3, -0.2])
+    exact = family.estimate_mean(theta, 10, 0, covariance=True)
+    assert exact.method == "sum-law"
+    assert np.array_equal(exact.covariance, family.fisher_information(theta))
+    single = family.estimate_mean(theta, 1, 0, method="samples", covariance=True)
+    assert np.all(np.isinf(single.covariance))
+    assert np.all(np.isinf(single.standard_error))
+    assert family.estimate_mean(theta, 10, 0).covariance is None
+    assert family.estimate_mean(theta, 10, 0, method="samples").covariance is None
+    assert family.estimate_mean(np.zeros((0, 2)), 10, 0, method="samples", covariance=True).covariance.shape == (
+        0,
+        2,
+        2,
+    )

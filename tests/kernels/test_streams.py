@@ -1,0 +1,186 @@
+"""Compiled streams: known answers, disjointness, and a battery of tests on interleaved streams."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from expfam_game.kernels import philox
+from expfam_game.kernels.streams import StreamKey, seed_sequence, stream_key
+
+CERTAIN = 1e-9
+"""No test of the battery may find a p-value below this."""
+
+
+def philox_reference(counter: list[int], key: list[int], bits: int) -> list[int]:
+    """Philox4x32-10 or 4x64-10 in Python's integers, from the paper of Salmon et al."""
+    multipliers = {32: (0xD2511F53, 0xCD9E8D57), 64: (0xD2E7470EE14C6C93, 0xCA5A826395121157)}[bits]
+    weyl = {32: (0x9E3779B9, 0xBB67AE85), 64: (0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B)}[bits]
+    mask = (1 << bits) - 1
+    x, k = list(counter), list(key)
+    for _ in range(10):
+        p, q = multipliers[0] * x[0], multipliers[1] * x[2]
+        x = [(q >> bits) ^ x[1] ^ k[0], q & mask, (p >> bits) ^ x[3] ^ k[1], p & mask]
+        k = [(a + b) & mask for a, b in zip(k, weyl)]
+    return x
+
+
+def words_of(
+    key: int = 0, branch: int = 0, agent: int = 0, block: int = 0, n: int = philox.WORDS, start: int = 0
+) -> np.ndarray:
+    state, words = np.zeros(philox.STATE, np.uint64), np.empty(n, np.uint64)
+    philox.open_stream(state, np.uint64(key), branch, agent, block)
+    state[4] = start
+    philox.fill_words(words, state)
+    return words
+
+
+def test_reference_is_numpys_philox_at_64_bits():
+    generator = np.random.Philox(key=[3, 5], counter=[7, 11, 13, 17])
+    expected = generator.random_raw(4).tolist()  # NumPy counts before it draws
+    assert philox_reference([8, 11, 13, 17], [3, 5], 64) == expected
+
+
+@pytest.mark.parametrize(
+    ("counter", "key", "expected"),
+    [
+        ([0] * 4, [0] * 2, [0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8]),
+        ([0xFFFFFFFF] * 4, [0xFFFFFFFF] * 2, [0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD]),
+        (
+            [0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344],
+            [0xA4093822, 0x299F31D0],
+            [0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1],
+        ),
+    ],
+)
+def test_published_vectors(counter, key, expected):
+    """The known answers distributed with Random123."""
+    assert philox_reference(counter, key, 32) == expected
+    c0, c1, c2, c3 = counter
+    index = c0 | ((c3 & 0xFFFF) << 32)
+    low, high = words_of(key[0] | (key[1] << 32), c3 >> 16, c2, c1, n=2, start=index)
+    assert [int(low) & 0xFFFFFFFF, int(low) >> 32, int(high) & 0xFFFFFFFF, int(high) >> 32] == expected
+
+
+def test_every_word_is_the_reference_at_its_counter():
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        key, agent, block = (int(v) for v in rng.integers(0, 2**32, 3))
+        branch, start = int(rng.integers(0, 2**16)), int(rng.integers(0, 2**47)) | 0xFFFFFFF0  # the low half wraps
+        words = words_of(key | (key << 32), branch, agent, block, 64, start)
+        for i in range(32):
+            index = start + i
+            counter = [index & 0xFFFFFFFF, block, agent, (branch << 16) | (index >> 32)]
+            x = philox_reference(counter, [key, key], 32)
+            assert [int(words[i]), int(words[32 + i])] == [x[0] | (x[1] << 32), x[2] | (x[3] << 32)]
+
+
+def test_streams_continue_and_are_independent_of_the_buffer():
+    state, words = np.zeros(philox.STATE, np.uint64), np.empty(64, np.uint64)
+    philox.open_stream(state, np.uint64(9), 1, 2, 3)
+    halves = []
+    for _ in range(4):
+        philox.fill_words(words, state)
+        halves.append(words.reshape(2, 32).copy())
+    whole = words_of(9, 1, 2, 3, 256).reshape(2, 128)
+    assert np.array_equal(np.concatenate(halves, axis=1), whole)
+
+
+def test_keys():
+    assert stream_key(seed_sequence(1)) == stream_key(seed_sequence(1))
+    assert len({stream_key(seed_sequence(s)).key for s in range(1000)}) == 1000
+    assert StreamKey(5).child(3) == StreamKey(5, 3)
+
+
+def test_single_words_and_tosses():
+    state, words = np.zeros(philox.STATE, np.uint64), np.empty(philox.WORDS, np.uint64)
+    philox.open_stream(state, np.uint64(1), 0, 0, 0)
+    drawn = [int(philox.next_word(words, state)) for _ in range(philox.WORDS + 5)]
+    assert drawn[: philox.WORDS] == words_of(1).tolist()
+    assert drawn[philox.WORDS :] == words_of(1, start=philox.WORDS // 2).tolist()[:5]
+    philox.open_stream(state, np.uint64(1), 0, 0, 0)
+    n = 64 * (philox.WORDS - 1) + 17
+    expected = sum(w.bit_count() for w in drawn[: philox.WORDS - 1]) + (drawn[philox.WORDS - 1] >> 47).bit_count()
+    assert philox.tosses(n, words, state) == expected
+    assert philox.tosses(0, words, state) == 0
+
+
+# ---------------------------------------------------------------------- battery
+
+
+def interleaved(kind: str) -> np.ndarray:
+    """Words of 64 streams that differ in one part of their counter or in the seed, taken in turns."""
+    streams = {
+        "agents": [words_of(77, agent=k, n=16384) for k in range(64)],
+        "blocks": [words_of(77, block=k, n=16384) for k in range(64)],
+        "branches": [words_of(77, branch=k, n=16384) for k in range(64)],
+        "seeds": [words_of(stream_key(seed_sequence(k)).key, n=16384) for k in range(64)],
+    }[kind]
+    return np.stack(streams, axis=1).ravel()
+
+
+@pytest.fixture(scope="module", params=["agents", "blocks", "branches", "seeds"])
+def words(request):
+    return interleaved(request.param)
+
+
+def test_no_word_occurs_twice(words):
+    """A million of 2^64: a repeat has probability 3e-8, so this is also a test for overlapping streams."""
+    assert np.unique(words).size == words.size
+
+
+def test_bits_are_fair_and_uncorrelated(words):
+    words = words[: 1 << 18]
+    bits = ((words[:, None] >> np.arange(64, dtype=np.uint64)) & np.uint64(1)).astype(np.float64) * 2.0 - 1.0
+    n = len(bits)
+    assert 2.0 * 64 * stats.norm.sf(np.abs(bits.mean(axis=0)).max() * np.sqrt(n)) > CERTAIN
+    for lag in (1, 63, 64):
+        correlation = bits[:-lag].T @ bits[lag:] / np.sqrt(n - lag)  # every bit against every bit of a later word
+        assert 2.0 * 64**2 * stats.norm.sf(np.abs(correlation).max()) > CERTAIN
+
+
+def test_pairs_fill_the_square_evenly(words):
+    """Serial test: neighbours come from different streams."""
+    for shift in (52, 20, 0):
+        high = ((words >> np.uint64(shift)) & np.uint64(0xFF)).astype(np.int64)
+        for lag in (1, 64):
+            counts = np.bincount(high[:-lag:2] * 256 + high[lag::2][: len(high[:-lag:2])], minlength=1 << 16)
+            assert stats.chisquare(counts).pvalue > CERTAIN
+            assert stats.chisquare(counts).pvalue < 1.0 - CERTAIN
+
+
+def test_runs_up(words):
+    """Lengths of runs, with the element after each run left out so that they are independent (Knuth 3.3.2 G)."""
+    u = (words >> np.uint64(11)).astype(np.float64)
+    lengths, position = [], 0
+    breaks = np.flatnonzero(u[1:] < u[:-1])
+    while position < u.size - 64:
+        at = breaks[np.searchsorted(breaks, position)]
+        lengths.append(at - position + 1)
+        position = at + 2
+    k = np.arange(1, 7)
+    factorial = np.cumprod(k).astype(float)
+    probability = 1.0 / factorial - 1.0 / (factorial * (k + 1))
+    expected = np.append(probability[:5], 1.0 - probability[:5].sum())
+    counts = np.bincount(np.minimum(lengths, 6), minlength=7)[1:]
+    assert stats.chisquare(counts, expected * counts.sum()).pvalue > CERTAIN
+
+
+def test_birthday_spacings(words):
+    """512 birthdays in a year of 2^25 days: the number of equal spacings is Poisson with mean 512³/(4 · 2^25) = 1."""
+    for shift in (39, 7):
+        days = ((words >> np.uint64(shift)) & np.uint64((1 << 25) - 1)).astype(np.int64).reshape(-1, 512)
+        spacings = np.sort(np.diff(np.sort(days, axis=1), axis=1), axis=1)
+        repeats = (np.diff(spacings, axis=1) == 0).sum()
+        law = stats.poisson(len(days))
+        assert min(law.cdf(repeats), law.sf(repeats - 1)) > CERTAIN
+
+
+def test_collisions(words):
+    """2^14 balls in 2^20 urns, again and again: collisions against their exact mean, by the variance of a Poisson law."""
+    balls = (words >> np.uint64(44)).astype(np.int64).reshape(-1, 1 << 14)
+    collisions = sum((1 << 14) - np.unique(row).size for row in balls)
+    n, m = 1 << 14, float(1 << 20)
+    mean = len(balls) * (n - m * -np.expm1(n * np.log1p(-1.0 / m)))
+    assert abs(collisions - mean) < 7.0 * np.sqrt(mean)
