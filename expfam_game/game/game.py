@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+import operator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
+from numbers import Real
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -12,9 +15,10 @@ from scipy.sparse.linalg import LinearOperator
 from tqdm.auto import tqdm
 
 from expfam_game._typing import AnyArray, ArrayLike, FloatArray
-from expfam_game.errors import BoundaryEquilibrium, InvalidData, InvalidInput, InvalidMeanParameter
+from expfam_game.errors import BarelyAnchored, BoundaryEquilibrium, InvalidData, InvalidInput, InvalidMeanParameter
 from expfam_game.families.base import Family
 from expfam_game.game import linear
+from expfam_game.game.influence import InfluenceRow, influence_row
 from expfam_game.game.weights import Weights
 
 _CHUNK = 1 << 14
@@ -82,11 +86,20 @@ class Game:
         pseudo_count: float = 0.0,
         prior_mean: ArrayLike | None = None,
     ) -> None:
+        if not isinstance(family, Family):
+            raise InvalidInput(
+                f"family is {family!r}; give an object such as families.Poisson(), not a name or a class"
+            )
+        if not isinstance(weights, Weights):
+            raise InvalidInput(
+                f"weights must be a Weights object, got {type(weights).__name__}; see Weights.from_dense"
+            )
         self.family = family
         self.weights = weights
         if (data is None) == (means is None):
-            raise InvalidInput("give either data= (one item per agent) or means= (n_agents, dim), not both")
-        raw, self.counts = self._from_data(data) if data is not None else self._from_means(means, counts)
+            both = "not both" if data is not None else "got neither"
+            raise InvalidInput(f"give either data= (one item per agent) or means= (n_agents, dim); {both}")
+        raw, self.counts = self._from_data(data) if means is None else self._from_means(means, counts)
         self.means = self._with_pseudo_count(raw, pseudo_count, prior_mean)
         self.means.setflags(write=False)
 
@@ -99,7 +112,9 @@ class Game:
 
     # ------------------------------------------------------------------ data
 
-    def _from_data(self, data: Sequence[Any]) -> tuple[FloatArray, AnyArray | None]:
+    def _from_data(self, data: Sequence[Any] | None) -> tuple[FloatArray, AnyArray | None]:
+        if data is None or isinstance(data, str) or not hasattr(data, "__len__"):
+            raise InvalidInput(f"data must be a list with one item per agent, got {type(data).__name__}")
         if len(data) != self.n_agents:
             raise InvalidInput(f"data has {len(data)} items, but the weights are for {self.n_agents} agents")
         means = np.zeros((self.n_agents, self.family.dim))
@@ -113,8 +128,8 @@ class Game:
                 self._require_no_trust(agent, "has no data")
         return means, counts
 
-    def _from_means(self, means: ArrayLike | None, counts: ArrayLike | None) -> tuple[FloatArray, AnyArray | None]:
-        values = np.array(means, dtype=np.float64)
+    def _from_means(self, means: ArrayLike, counts: ArrayLike | None) -> tuple[FloatArray, AnyArray | None]:
+        values = _numbers(means, "means").copy()
         expected = (self.n_agents, self.family.dim)
         if values.shape != expected:
             raise InvalidMeanParameter(f"means must have shape (n_agents, dim) = {expected}, got {values.shape}")
@@ -122,20 +137,30 @@ class Game:
         for agent in map(int, np.flatnonzero(missing)):
             self._require_no_trust(agent, "has no mean (its row of means is NaN)")
         values[missing] = 0.0
-        # A mean of data lies in the closure of the mean space: nudged towards the interior it must be inside.
-        nudged = values[~missing] + 1e-6 * (self.family.reference_mean() - values[~missing])
+        self._require_closed_mean_space(values, np.flatnonzero(~missing))
+        sizes = None if counts is None else self._checked_counts(counts)
+        if sizes is not None:
+            for agent in map(int, np.flatnonzero(sizes == 0)):
+                self._require_no_trust(agent, "has no data (its count is zero)")
+        return values, sizes
+
+    def _require_closed_mean_space(self, values: FloatArray, agents: AnyArray) -> None:
+        """A mean of data is in the closed mean space: moved inwards by a little more than rounding, it is inside."""
+        nudged = values[agents] + 1e-12 * (self.family.reference_mean() - values[agents])
         outside = ~np.atleast_1d(self.family.in_mean_space(nudged))
-        if outside.any():
-            worst = int(np.flatnonzero(~missing)[int(np.argmax(outside))])
-            raise InvalidMeanParameter(
-                f"means: row {worst}, {values[worst]}, is not the average of the statistic over any data: "
-                f"it lies outside the closed mean space of {self.family!r}",
-                agent=worst,
-            )
-        return values, None if counts is None else self._checked_counts(counts)
+        for agent, mean in zip(agents[outside], nudged[outside]):
+            try:
+                self.family._checked_mean(mean)
+            except InvalidMeanParameter as problem:
+                raise InvalidMeanParameter(
+                    f"means: row {agent} is not the average of the statistic over any data: {problem}",
+                    agent=int(agent),
+                    entry=problem.entry,
+                    rule=problem.rule,
+                ) from None
 
     def _checked_counts(self, counts: ArrayLike) -> AnyArray:
-        sizes = np.asarray(counts)
+        sizes = _numbers(counts, "counts")
         if sizes.shape != (self.n_agents,) or np.any(sizes < 0) or np.any(sizes != np.floor(sizes)):
             raise InvalidInput(f"counts must be {self.n_agents} non-negative integers, got {sizes!r}")
         return sizes.astype(np.int64)
@@ -149,8 +174,8 @@ class Game:
             )
 
     def _with_pseudo_count(self, means: FloatArray, pseudo_count: float, prior_mean: ArrayLike | None) -> FloatArray:
-        if not np.isfinite(pseudo_count) or pseudo_count < 0:
-            raise InvalidInput(f"pseudo_count is {pseudo_count}; it must be finite and non-negative")
+        if not isinstance(pseudo_count, Real) or not np.isfinite(pseudo_count) or pseudo_count < 0:
+            raise InvalidInput(f"pseudo_count is {pseudo_count!r}; it must be finite and non-negative")
         if pseudo_count == 0:
             return means
         if self.counts is None:
@@ -220,10 +245,13 @@ class Game:
         """Φ_c(θ) = Σ c_i (A(θ_i) − ⟨θ_i, (Rm)_i⟩), strictly convex with the equilibrium as its minimiser (T3c)."""
         theta = self._profile(natural)
         terms = self.family.log_partition(theta) - np.sum(theta * self.equilibrium_mean, axis=1)
-        return float(np.sum(terms if c is None else np.asarray(c) * terms))
+        scales = np.ones(self.n_agents) if c is None else _numbers(c, "c")
+        if scales.shape != (self.n_agents,) or not np.all(scales > 0):
+            raise InvalidInput(f"c must be {self.n_agents} positive numbers, got {c!r}")
+        return float(np.sum(scales * terms))
 
     def _profile(self, values: ArrayLike) -> FloatArray:
-        profile = np.asarray(values, dtype=np.float64)
+        profile = _numbers(values, "a profile")
         if profile.shape != self.means.shape:
             raise InvalidInput(f"a profile must have shape (n_agents, dim) = {self.means.shape}, got {profile.shape}")
         return profile
@@ -231,10 +259,27 @@ class Game:
     # ------------------------------------------------------------------ structure (T2, T4)
 
     @cached_property
+    def _system(self) -> linear.LinearSystem:
+        """I − B, prepared once for v, the equilibrium and the solvers."""
+        return linear.LinearSystem(self.weights.off_diagonal)
+
+    @cached_property
     def v(self) -> FloatArray:
         """v = (I − B)^{-1} 1 ≥ 1: expected steps until the chain α, stopped at own data, stops; shape (n_agents,)."""
         self.weights.require_anchored()
-        return linear.solve_linear(self.weights.off_diagonal, np.ones(self.n_agents))
+        b = self.weights.off_diagonal
+        v = self._system.solve(np.ones(self.n_agents))[0]
+        # w − B w > 0 with w > 0 proves ρ(B) < 1 (C2); the allowance covers the rounding of this product.
+        longest_row = int(np.max(np.diff(b.indptr), initial=0))
+        allowance = (longest_row + 4) * np.finfo(float).eps * np.max(np.abs(v))
+        if not (np.all(np.isfinite(v)) and np.all(v > 0) and np.min(v - b @ v) > allowance):
+            trust = self.weights.self_weights
+            raise BarelyAnchored(
+                "the weights are anchored, but so little trust reaches real data that float64 cannot tell the "
+                f"equilibrium: the smallest positive self-weight is {trust[trust > 0].min():.3g}, and rows sum to one "
+                "only to within 1e-12. Use larger self-weights."
+            )
+        return v
 
     @property
     def q(self) -> float:
@@ -249,16 +294,23 @@ class Game:
     @cached_property
     def equilibrium_mean(self) -> FloatArray:
         """R m by one linear solve (T2), without looking at the mean space; shape (n_agents, dim)."""
-        self.weights.require_anchored()
-        return linear.solve_linear(self.weights.off_diagonal, self.anchored_data)
+        _ = self.v  # raises where the weights do not determine an equilibrium
+        return self._system.solve(self.anchored_data)[0]
 
-    def influence(self) -> Any:
+    def influence(self, rows: Sequence[int] | None = None, tolerance: float = 1e-10) -> Any:
         """R = (I − B)^{-1} D: how much the data of agent j weighs in the equilibrium of agent i (T2).
+
+        Parameters
+        ----------
+        rows : sequence of int, optional
+            Only the rows of these agents, which never needs the whole of R.
+        tolerance : float
+            Of ``rows``: bound on the sum of the errors of each row; see :meth:`influence_row`.
 
         Returns
         -------
-        ndarray, shape (n_agents, n_agents), or LinearOperator
-            An array up to 2000 agents, above it an operator with ``@`` and ``.T``. Rows sum to one.
+        ndarray, shape (n_agents, n_agents) or (len(rows), n_agents), or LinearOperator
+            An array up to 2000 agents or of the rows asked for, else an operator with ``@`` and ``.T``. Rows sum to one.
 
         Examples
         --------
@@ -266,6 +318,8 @@ class Game:
         >>> eg.catalog.two_agents(0.5).influence().sum(axis=1)
         array([1., 1.])
         """
+        if rows is not None:
+            return np.array([self.influence_row(i, tolerance).dense(self.n_agents) for i in rows])
         self.weights.require_anchored()
         b, trust = self.weights.off_diagonal, self.weights.self_weights
         if self.n_agents <= _DENSE_INFLUENCE:
@@ -278,6 +332,36 @@ class Game:
             dtype=np.float64,
         )
 
+    def influence_row(self, agent: int, tolerance: float = 1e-6) -> InfluenceRow:
+        """Whose data makes the model of one agent: a row of R with a bound on its error, without the rest of R (T2).
+
+        Parameters
+        ----------
+        agent : int
+        tolerance : float
+            The sum of the errors of all entries may be this large.
+
+        Returns
+        -------
+        InfluenceRow
+            With ``others`` (most influential first), ``influence`` and ``error``.
+
+        Examples
+        --------
+        >>> import expfam_game as eg
+        >>> row = eg.catalog.two_agents(0.5).influence_row(0, tolerance=1e-9)
+        >>> row.others, row.influence.round(4)
+        (array([0, 1]), array([0.6667, 0.3333]))
+        >>> row.error <= 1e-9
+        True
+        """
+        self.weights.require_anchored()
+        if not 0 <= operator.index(agent) < self.n_agents:
+            raise InvalidInput(f"agent is {agent}; it must lie between 0 and {self.n_agents - 1}")
+        if not 0 < tolerance < np.inf:
+            raise InvalidInput(f"tolerance is {tolerance}; it must be positive and finite")
+        return influence_row(self.weights, operator.index(agent), tolerance)
+
     def require_interior(self, mean: FloatArray) -> None:
         """Raise :class:`BoundaryEquilibrium`, naming agents and statistics, unless every row is in the mean space (T2)."""
         outside = ~np.atleast_1d(self.family.in_mean_space(mean))
@@ -289,8 +373,10 @@ class Game:
         whom = ", ".join(map(str, agents[:10])) + (" …" if agents.size > 10 else "")
         what = f" in {', '.join(names[:10])}{' …' if len(names) > 10 else ''}" if names else ""
         raise BoundaryEquilibrium(
-            f"the equilibrium mean of agents {whom} lies on the boundary of the mean space{what}: no equilibrium "
-            "exists (T2). Give the game a pseudo_count (for example Game(..., pseudo_count=1)), or drop these statistics.",
+            f"the equilibrium mean of agent{'s' if agents.size > 1 else ''} {whom} lies on the boundary of the mean "
+            f"space{what}, to the precision of float64: no equilibrium exists there (T2). Give the game a pseudo_count "
+            "(for example Game(..., pseudo_count=1)), or drop these statistics. Data far from zero or of very large or "
+            "small scale can end here by rounding alone: centre and scale it.",
             tuple(int(a) for a in agents),
             names,
         )
@@ -310,13 +396,23 @@ class Game:
 def _streamed_mean(family: Family, samples: Any, agent: int) -> tuple[FloatArray, int]:
     """Average statistic and count in one pass, with compensated sums (Neumaier 1974) across chunks."""
     total, correction, count = np.zeros(family.dim), np.zeros(family.dim), 0
-    for chunk in _chunks(samples):
+    for chunk in _chunks(samples, agent):
+        if len(family.event_shape) == 0 and chunk.shape[1:] == (1,):
+            chunk = chunk[:, 0]
+        if chunk.ndim != 1 + len(family.event_shape):
+            shape = ", ".join(["n", *map(str, family.event_shape)])
+            raise InvalidData(
+                f"agent {agent}: data of {family!r} must have shape ({shape}), one row per sample, got an array with "
+                f"{chunk.ndim} axes and rows of shape {chunk.shape[1:]}",
+                agent=agent,
+            )
         try:
             phi = family.statistic(chunk)
         except InvalidData as problem:
-            offset = f" (counted from row {count})" if count else ""
-            raise InvalidData(f"agent {agent}: {problem}{offset}", agent=agent, entry=problem.entry) from None
-        phi = phi.reshape(-1, family.dim)
+            row = f" (row {count + problem.agent} of its data)" if count and isinstance(problem.agent, int) else ""
+            raise InvalidData(
+                f"agent {agent}: {problem}{row}", agent=agent, entry=problem.entry, rule=problem.rule
+            ) from None
         term = np.sum(np.ascontiguousarray(phi.T), axis=1)
         new = total + term
         correction += np.where(np.abs(total) >= np.abs(term), (total - new) + term, (term - new) + total)
@@ -324,13 +420,36 @@ def _streamed_mean(family: Family, samples: Any, agent: int) -> tuple[FloatArray
     return (total + correction) / max(count, 1), count
 
 
-def _chunks(samples: Any) -> Iterator[AnyArray]:
-    if hasattr(samples, "__array__") or isinstance(samples, (list, tuple)):
-        array = samples if isinstance(samples, np.ndarray) else np.asarray(samples)
+def _chunks(samples: Any, agent: int) -> Iterator[AnyArray]:
+    """The rows of an array, or of every array of an iterator, a bounded number at a time."""
+    if hasattr(samples, "__array__") or isinstance(samples, (list, tuple, range)):
+        try:
+            array = samples if isinstance(samples, np.ndarray) else np.asarray(samples)
+        except ValueError as problem:
+            raise InvalidData(f"agent {agent}: data cannot be made an array: {problem}", agent=agent) from None
+        if array.ndim == 0:
+            raise InvalidData(
+                f"agent {agent}: data must be an array of samples, got a single {array.dtype}", agent=agent
+            )
         for start in range(0, len(array), _CHUNK):
             yield array[start : start + _CHUNK]
-    elif isinstance(samples, Iterable):
+    elif isinstance(samples, Iterator):
         for batch in samples:
-            yield from _chunks(np.asarray(batch))
+            yield from _chunks(np.asarray(batch), agent)
     else:
-        raise InvalidData(f"data must be an array or an iterator of arrays, got {type(samples).__name__}")
+        hint = (
+            "; load it first, for example numpy.load(path, mmap_mode='r')"
+            if isinstance(samples, str | PathLike)
+            else ""
+        )
+        raise InvalidData(
+            f"agent {agent}: data must be an array or an iterator of arrays, got {type(samples).__name__}{hint}",
+            agent=agent,
+        )
+
+
+def _numbers(values: ArrayLike, what: str) -> FloatArray:
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as problem:
+        raise InvalidInput(f"{what} must be an array of real numbers: {problem}") from None

@@ -1,4 +1,4 @@
-"""Solving (I − B) X = Y for a sparse substochastic B: LU where the fill is small, Krylov otherwise.
+"""Solving (I − B) X = Y for a sparse substochastic B: LU where the fill is small, multilevel play otherwise.
 
 Nothing here is trusted by the certificates: a wrong solution only makes a certificate fail.
 """
@@ -6,39 +6,81 @@ Nothing here is trusted by the certificates: a wrong solution only makes a certi
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from scipy import sparse
-from scipy.sparse import csgraph
 from scipy.sparse.linalg import bicgstab, eigs, gmres, splu
 
 from expfam_game._typing import FloatArray
+from expfam_game.game.multilevel import Multilevel, bandwidth
 
 _SMALL = 1000
 """Up to this many agents LU is used whatever the graph."""
+
+_STEPS = 12
+"""How far the neighbourhood of an agent is explored to learn the shape of the graph."""
+
+_SURFACE_AGENTS = 200_000
+"""Up to this many agents on a surface LU is faster than multilevel play."""
 
 _BAND_BUDGET = 3e7
 """Entries that a banded factor may have for LU to be used on a larger graph."""
 
 
 def lu_is_cheap(b: sparse.csr_array) -> bool:
-    """Whether the LU factors of I − B stay small: few agents, or a narrow band after reverse Cuthill–McKee."""
+    """Whether the LU factors of I − B stay small.
+
+    So they do for few agents, for graphs with no more links than a tree, for up to 200 000 agents spread over a surface
+    like a grid, and in a narrow band after reverse Cuthill–McKee.
+    """
     n_agents = b.shape[0]
-    if n_agents <= _SMALL:
+    if n_agents <= _SMALL or _has_few_links(b):
         return True
-    order = csgraph.reverse_cuthill_mckee(b)
-    place = np.empty(n_agents, dtype=np.int64)
-    place[order] = np.arange(n_agents)
-    coo = b.tocoo()
-    band = int(np.max(np.abs(place[coo.row] - place[coo.col]), initial=0))
-    return bool(n_agents * (2 * band + 1) <= _BAND_BUDGET)
+    flat, bound = _neighbourhood(b, 0)
+    if n_agents <= _SURFACE_AGENTS and flat:
+        starts = np.linspace(1, n_agents - 1, 8).astype(np.int64)
+        if all(_neighbourhood(b, int(agent))[0] for agent in starts):
+            return True
+    widest = (_BAND_BUDGET / n_agents - 1.0) / 2.0
+    return bool(bound <= widest and bandwidth(b) <= widest)
+
+
+def _has_few_links(b: sparse.csr_array) -> bool:
+    """Whether fewer pairs of agents are linked than there are agents."""
+    n_agents = b.shape[0]
+    return bool(b.nnz <= 2 * n_agents and (abs(b) + abs(b.T)).nnz < 2 * n_agents)
+
+
+def _neighbourhood(b: sparse.csr_array, agent: int) -> tuple[bool, float]:
+    """Whether agents are heard over ``_STEPS`` steps as on a surface, and the bandwidth this implies in any order.
+
+    On a square grid with diagonals t steps lead to (2t + 1)² agents; four more are allowed. In a band of half-width w they
+    lead to at most 2wt others. Stops early where many are reached.
+    """
+    reached = np.zeros(b.shape[0], dtype=np.bool_)
+    front, count, flat, bound = np.array([agent]), 1, True, 0.0
+    reached[front] = True
+    for step in range(1, _STEPS + 1):
+        heard = np.unique(b[front].indices)
+        front = heard[~reached[heard]]
+        reached[front] = True
+        count += front.size
+        flat = flat and count <= (2 * step + 1) ** 2 + 4
+        bound = max(bound, (count - 1) / (2 * step))
+        if front.size == 0 or count > 20_000:
+            break
+    return flat, bound
 
 
 def solve_lu(b: sparse.csr_array, rhs: FloatArray) -> FloatArray:
     """(I − B)^{-1} rhs by sparse LU, with one step of iterative refinement."""
     system = sparse.csc_array(sparse.eye_array(b.shape[0]) - b)
-    factors = splu(system)
+    try:
+        factors = splu(system)
+    except RuntimeError:  # exactly singular in float64; the caller's check of v turns this into an error with a reason
+        return np.full(rhs.shape, np.inf)
     x = np.asarray(factors.solve(rhs))
     return np.asarray(x + factors.solve(rhs - system @ x))
 
@@ -73,9 +115,50 @@ def _krylov_column(system: sparse.csr_array, y: FloatArray, tolerance: float) ->
     return x
 
 
+class LinearSystem:
+    """I − B with whatever was found out about it: asked for v, equilibria and bounds, the graph is prepared once.
+
+    Parameters
+    ----------
+    b : csr_array, shape (n_agents, n_agents)
+        Non-negative, rows summing to at most one, anchored.
+
+    Examples
+    --------
+    >>> import numpy as np, expfam_game as eg
+    >>> LinearSystem(eg.Weights.complete(2, 0.5).off_diagonal).solve(np.array([0.5, 0.5]))[0]
+    array([1., 1.])
+    """
+
+    def __init__(self, b: sparse.csr_array) -> None:
+        self.b = b
+
+    @cached_property
+    def lu_is_cheap(self) -> bool:
+        return lu_is_cheap(self.b)
+
+    @cached_property
+    def multilevel(self) -> Multilevel:
+        return Multilevel(self.b)
+
+    def solve(self, rhs: FloatArray, method: str = "auto", tolerance: float = 1e-14) -> tuple[FloatArray, str]:
+        """(I − B)^{-1} rhs and a sentence on how: ``"lu"``, ``"multilevel"``, ``"krylov"``, or ``"auto"`` by structure.
+
+        Where multilevel play stalls, Krylov takes over.
+        """
+        if method == "lu" or (method == "auto" and self.lu_is_cheap):
+            return solve_lu(self.b, rhs), "LU, whose factors are small on this graph"
+        if method == "krylov":
+            return solve_krylov(self.b, rhs), "BiCGStab column by column"
+        x, effort = self.multilevel.solve(rhs, tolerance)
+        if effort.reached:
+            return x, str(effort)
+        return solve_krylov(self.b, rhs), f"BiCGStab column by column, because multilevel play stalled ({effort})"
+
+
 def solve_linear(b: sparse.csr_array, rhs: FloatArray) -> FloatArray:
-    """(I − B)^{-1} rhs by whichever of the two suits the graph."""
-    return solve_lu(b, rhs) if lu_is_cheap(b) else solve_krylov(b, rhs)
+    """(I − B)^{-1} rhs by whichever method suits the graph."""
+    return LinearSystem(b).solve(rhs)[0]
 
 
 def solver(b: sparse.csr_array) -> tuple[Callable[[FloatArray], FloatArray], Callable[[FloatArray], FloatArray]]:

@@ -17,12 +17,12 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
 
     NumPy's error model leaves out the checks for division by zero, which would keep loops from being vectorised.
     """
-    return _compile(function, {})
+    return compile_with(function)
 
 
 def elementwise(function: Callable[P, R]) -> Callable[P, R]:
     """:func:`compiled`, and a·b + c may be rounded once instead of twice: for loops that treat each entry by itself."""
-    return _compile(function, {"fastmath": {"contract"}})
+    return compile_with(function, fastmath={"contract"})
 
 
 def reduction(function: Callable[P, R]) -> Callable[P, R]:
@@ -30,10 +30,11 @@ def reduction(function: Callable[P, R]) -> Callable[P, R]:
 
     For sums over one buffer: any order is within the same error bound. NaN, infinity and signed zero keep their meaning.
     """
-    return _compile(function, {"fastmath": {"contract", "reassoc"}})
+    return compile_with(function, fastmath={"contract", "reassoc"})
 
 
-def _compile(function: Callable[P, R], options: dict[str, Any]) -> Callable[P, R]:
+def compile_with(function: Callable[P, R], **options: Any) -> Callable[P, R]:
+    """:func:`compiled` with further options of ``numba.njit``."""
     compile_: Any = functools.partial(njit, error_model="numpy", nogil=True, **options)
     result: Callable[P, R]
     try:

@@ -1,13 +1,427 @@
-"""Sweeps over sparse weights with many statistics at a time."""
+"""Sweeps over sparse weights with many statistics at a time.
+
+The sweeps of this file work on blocks of 1, 2, 4, 8 or 16 statistics. The width travels as the *type* of the argument
+``lanes`` (a tuple of that many zeros), so that every width is compiled by itself, on first use, with the running sums of a
+row in one vector register. Rows are summed in their stored order and reductions go through fixed chunks of rows:
+results are bitwise the same for any number of threads.
+"""
 
 from __future__ import annotations
 
-from numba import njit
+from collections.abc import Callable
+from functools import wraps
+from types import FunctionType
+from typing import Any, TypeVar, cast
 
-from expfam_game._typing import BoolArray, FloatArray, IntArray
+import numpy as np
+from llvmlite import ir
+from numba import njit, prange, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from expfam_game._typing import AnyArray, BoolArray, FloatArray, IntArray
+from expfam_game.kernels.compiling import compile_with, compiled
+
+CHUNK = 512
+"""Rows that one thread takes at a time, and over which reductions are summed first."""
+
+WIDTHS = (1, 2, 4, 8, 16)
+"""Block widths there are kernels for."""
+
+_AHEAD = 16
+"""How many entries ahead of their use rows of the profile are prefetched: hides the latency of random graphs."""
+
+_FLAGS = {"contract"}
+
+_ALONE = 64 * CHUNK
+"""Below this many rows a sweep is done by one thread: waking the others would cost more."""
+
+Kernel = TypeVar("Kernel", bound=Callable[..., None])
 
 
-@njit(cache=True, error_model="numpy")
+def _swept(function: Kernel) -> Kernel:
+    """Compile a loop over chunks of rows twice, for many threads and for one; the first argument says how many rows."""
+    name = f"{function.__name__}_alone"
+    copy = FunctionType(function.__code__, function.__globals__, name)
+    copy.__qualname__, copy.__module__ = name, function.__module__
+    together = compile_with(function, fastmath=_FLAGS, parallel=True)
+    alone = compile_with(copy, fastmath=_FLAGS)
+
+    @wraps(function)
+    def sweep(first: AnyArray, *others: Any) -> None:
+        (together if first.shape[0] > _ALONE else alone)(first, *others)
+
+    return cast(Kernel, sweep)
+
+
+def lanes(width: int) -> tuple[int, ...]:
+    """The argument that selects the kernel for blocks of ``width`` statistics."""
+    return (0,) * width
+
+
+def chunks(n_rows: int) -> int:
+    """How many chunks the reductions over ``n_rows`` rows have."""
+    return -(-n_rows // CHUNK)
+
+
+# ---------------------------------------------------------------------- vector registers
+
+
+_intrinsic: Any = intrinsic
+"""numba's own signature for it counts the typing context among the arguments of a call."""
+
+
+def _data(context: Any, builder: Any, kind: Any, value: Any) -> Any:
+    return context.make_array(kind)(context, builder, value).data
+
+
+@_intrinsic
+def _add_row(typingctx: Any, x: Any, indices: Any, data: Any, start: Any, stop: Any, total: Any, lanes: Any) -> Any:
+    """total[:] += Σ_{e=start}^{stop−1} data[e] · x[indices[e], :], in one vector register of ``len(lanes)`` doubles.
+
+    Written in LLVM's language because plain loops keep ``total`` in memory and check aliasing at every entry.
+    """
+    width = len(lanes)
+    signature = types.void(x, indices, data, types.int64, types.int64, total, lanes)
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        double, i32, i64 = ir.DoubleType(), ir.IntType(32), ir.IntType(64)
+        vector = ir.VectorType(double, width)
+        x_at, index_at, data_at = (_data(context, builder, sig.args[k], args[k]) for k in range(3))
+        target = builder.bitcast(_data(context, builder, sig.args[5], args[5]), vector.as_pointer())
+        register = cgutils.alloca_once(builder, vector)  # type: ignore[no-untyped-call]
+        builder.store(builder.load(target, align=8), register)
+        blank = ir.Constant(vector, ir.Undefined)
+        everywhere = ir.Constant(ir.VectorType(i32, width), [0] * width)
+        with cgutils.for_range_slice(builder, args[3], args[4], ir.Constant(i64, 1)) as (entry, _):
+            column = builder.load(builder.gep(index_at, [entry]))
+            column = column if column.type == i64 else builder.sext(column, i64)
+            place = builder.gep(x_at, [builder.mul(column, ir.Constant(i64, width))])
+            row = builder.load(builder.bitcast(place, vector.as_pointer()), align=8)
+            weight = builder.insert_element(blank, builder.load(builder.gep(data_at, [entry])), ir.Constant(i32, 0))
+            product = builder.fmul(builder.shuffle_vector(weight, blank, everywhere), row, flags=("contract",))
+            builder.store(builder.fadd(builder.load(register), product, flags=("contract",)), register)
+        builder.store(builder.load(register), target, align=8)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@_intrinsic
+def _prefetch(typingctx: Any, x: Any, place: Any) -> Any:
+    """Ask for the cache line of the flat array x at ``place``; no effect on results."""
+    signature = types.void(x, types.int64)
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        i32 = ir.IntType(32)
+        pointer = builder.bitcast(
+            builder.gep(_data(context, builder, sig.args[0], args[0]), [args[1]]), ir.IntType(8).as_pointer()
+        )
+        kind = ir.FunctionType(ir.VoidType(), [pointer.type, i32, i32, i32])
+        function = builder.module.declare_intrinsic("llvm.prefetch", [pointer.type], kind)
+        builder.call(function, [pointer, i32(0), i32(3), i32(1)])
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@njit(inline="always")
+def _prefetch_row(indptr: IntArray, indices: IntArray, x: FloatArray, i: int, width: int) -> None:
+    """Fetch what row i will be followed by, ``_AHEAD`` entries later."""
+    for e in range(indptr[i] + _AHEAD, min(indptr[i + 1] + _AHEAD, indices.shape[0])):
+        _prefetch(x, indices[e] * width)
+        if width > 8:
+            _prefetch(x, indices[e] * width + 8)
+
+
+# ---------------------------------------------------------------------- sweeps
+
+
+@_swept
+def affine(
+    indptr: IntArray,
+    indices: IntArray,
+    data: FloatArray,
+    x: FloatArray,
+    constant: FloatArray,
+    out: FloatArray,
+    lanes: tuple[int, ...],
+) -> None:
+    """out ← constant + M x for a sparse M of any shape; ``out`` may be ``constant`` but not ``x``."""
+    width = len(lanes)
+    flat = x.reshape(-1)
+    n = out.shape[0]
+    for c in prange((n + CHUNK - 1) // CHUNK):
+        total = np.empty(width)
+        for i in range(c * CHUNK, min(n, (c + 1) * CHUNK)):
+            _prefetch_row(indptr, indices, flat, i, width)
+            for k in range(width):
+                total[k] = constant[i, k]
+            _add_row(flat, indices, data, indptr[i], indptr[i + 1], total, lanes)
+            for k in range(width):
+                out[i, k] = total[k]
+
+
+@_swept
+def deflated_play(
+    indptr: IntArray,
+    indices: IntArray,
+    data: FloatArray,
+    x: FloatArray,
+    constant: FloatArray,
+    shift: FloatArray,
+    once: FloatArray,
+    twice: FloatArray,
+    out: FloatArray,
+    total: FloatArray,
+    largest: FloatArray,
+    lanes: tuple[int, ...],
+) -> None:
+    """One round of simultaneous play from the profile x̂ = x + ``once`` ⊗ ``shift``: out ← constant + B x̂.
+
+    ``once`` = B 1 and ``twice`` = B² 1 carry a common shift of everybody through the round without a pass of its own.
+    For each chunk of rows, ``total`` receives the sum and ``largest`` the largest size of the residual out − x̂.
+    """
+    width = len(lanes)
+    flat = x.reshape(-1)
+    n = out.shape[0]
+    for c in prange((n + CHUNK - 1) // CHUNK):
+        answer, added, most = np.empty(width), np.zeros(width), np.zeros(width)
+        for i in range(c * CHUNK, min(n, (c + 1) * CHUNK)):
+            _prefetch_row(indptr, indices, flat, i, width)
+            for k in range(width):
+                answer[k] = constant[i, k] + twice[i] * shift[k]
+            _add_row(flat, indices, data, indptr[i], indptr[i + 1], answer, lanes)
+            for k in range(width):
+                residual = answer[k] - x[i, k] - once[i] * shift[k]
+                out[i, k] = answer[k]
+                added[k] += residual
+                most[k] = max(most[k], abs(residual))
+        for k in range(width):
+            total[c, k] = added[k]
+            largest[c, k] = most[k]
+
+
+@_swept
+def residual(
+    indptr: IntArray,
+    indices: IntArray,
+    data: FloatArray,
+    x: FloatArray,
+    constant: FloatArray,
+    out: FloatArray,
+    largest: FloatArray,
+    lanes: tuple[int, ...],
+) -> None:
+    """out ← constant + B x − x, and its largest size in each chunk of rows."""
+    width = len(lanes)
+    flat = x.reshape(-1)
+    n = out.shape[0]
+    for c in prange((n + CHUNK - 1) // CHUNK):
+        total, most = np.empty(width), np.zeros(width)
+        for i in range(c * CHUNK, min(n, (c + 1) * CHUNK)):
+            _prefetch_row(indptr, indices, flat, i, width)
+            for k in range(width):
+                total[k] = constant[i, k] - x[i, k]
+            _add_row(flat, indices, data, indptr[i], indptr[i + 1], total, lanes)
+            for k in range(width):
+                out[i, k] = total[k]
+                most[k] = max(most[k], abs(total[k]))
+        for k in range(width):
+            largest[c, k] = most[k]
+
+
+# ---------------------------------------------------------------------- directions of a Krylov method
+
+
+@_swept
+def image(
+    indptr: IntArray,
+    indices: IntArray,
+    data: FloatArray,
+    steps: FloatArray,
+    images: FloatArray,
+    slot: int,
+    known: int,
+    dots: FloatArray,
+    lanes: tuple[int, ...],
+) -> None:
+    """images[slot] ← (I − B) steps[slot]; dots[c, a] ← its products with images[a], a < known, over chunk c of rows."""
+    width = len(lanes)
+    x = steps[slot]
+    flat = x.reshape(-1)
+    n = x.shape[0]
+    for c in prange((n + CHUNK - 1) // CHUNK):
+        total = np.empty(width)
+        products = np.zeros((known, width))
+        for i in range(c * CHUNK, min(n, (c + 1) * CHUNK)):
+            _prefetch_row(indptr, indices, flat, i, width)
+            for k in range(width):
+                total[k] = -x[i, k]
+            _add_row(flat, indices, data, indptr[i], indptr[i + 1], total, lanes)
+            for k in range(width):
+                images[slot, i, k] = -total[k]
+            for a in range(known):
+                if a != slot:
+                    for k in range(width):
+                        products[a, k] -= total[k] * images[a, i, k]
+        for a in range(known):
+            for k in range(width):
+                dots[c, a, k] = products[a, k]
+
+
+@_swept
+def orthogonalise(
+    rest: FloatArray,
+    steps: FloatArray,
+    images: FloatArray,
+    slot: int,
+    factors: FloatArray,
+    dots: FloatArray,
+    lanes: tuple[int, ...],
+) -> None:
+    """Take factors[a] times direction a from direction ``slot``; dots[c] ← ⟨image, rest⟩ and ⟨image, image⟩."""
+    width = len(lanes)
+    n = rest.shape[0]
+    for c in prange((n + CHUNK - 1) // CHUNK):
+        products = np.zeros((2, width))
+        for i in range(c * CHUNK, min(n, (c + 1) * CHUNK)):
+            for a in range(factors.shape[0]):
+                if a != slot:
+                    for k in range(width):
+                        steps[slot, i, k] -= factors[a, k] * steps[a, i, k]
+                        images[slot, i, k] -= factors[a, k] * images[a, i, k]
+            for k in range(width):
+                products[0, k] += images[slot, i, k] * rest[i, k]
+                products[1, k] += images[slot, i, k] * images[slot, i, k]
+        for a in range(2):
+            for k in range(width):
+                dots[c, a, k] = products[a, k]
+
+
+@_swept
+def advance(
+    x: FloatArray,
+    rest: FloatArray,
+    steps: FloatArray,
+    images: FloatArray,
+    slot: int,
+    length: FloatArray,
+    largest: FloatArray,
+    lanes: tuple[int, ...],
+) -> None:
+    """x += length · step, rest −= length · image, and the largest size of ``rest`` in each chunk of rows."""
+    width = len(lanes)
+    n = x.shape[0]
+    for c in prange((n + CHUNK - 1) // CHUNK):
+        most = np.zeros(width)
+        for i in range(c * CHUNK, min(n, (c + 1) * CHUNK)):
+            for k in range(width):
+                x[i, k] += length[k] * steps[slot, i, k]
+                rest[i, k] -= length[k] * images[slot, i, k]
+                most[k] = max(most[k], abs(rest[i, k]))
+        for k in range(width):
+            largest[c, k] = most[k]
+
+
+# ---------------------------------------------------------------------- communities
+
+
+@compiled
+def form_communities(
+    indptr: IntArray, indices: IntArray, data: FloatArray, strength: float, community: IntArray
+) -> int:
+    """Communities of agents and those they listen to; writes each agent's community, returns how many there are.
+
+    Only weights of at least ``strength`` times the largest of their row (in size) count. An agent nobody of whose
+    listened-to has a community yet founds one with all of them; who is left over joins the one it trusts most.
+    """
+    n = indptr.shape[0] - 1
+    least = np.zeros(n)
+    for i in range(n):
+        for e in range(indptr[i], indptr[i + 1]):
+            least[i] = max(least[i], strength * abs(data[e]))
+    community[:] = -1
+    found = 0
+    for i in range(n):
+        free = community[i] < 0 and least[i] > 0
+        for e in range(indptr[i], indptr[i + 1]):
+            free = free and not (abs(data[e]) >= least[i] and community[indices[e]] >= 0)
+        if free:
+            community[i] = found
+            for e in range(indptr[i], indptr[i + 1]):
+                if abs(data[e]) >= least[i]:
+                    community[indices[e]] = found
+            found += 1
+    founded = community.copy()
+    for i in range(n):
+        most = 0.0
+        if community[i] < 0:
+            for e in range(indptr[i], indptr[i + 1]):
+                if founded[indices[e]] >= 0 and abs(data[e]) > most:
+                    community[i], most = founded[indices[e]], abs(data[e])
+    for i in range(n):
+        if community[i] < 0:
+            community[i] = found
+            for e in range(indptr[i], indptr[i + 1]):
+                if abs(data[e]) >= least[i] and community[indices[e]] < 0:
+                    community[indices[e]] = found
+            found += 1
+    return found
+
+
+# ---------------------------------------------------------------------- one agent after another
+
+
+@compiled
+def push(
+    indptr: IntArray,
+    indices: IntArray,
+    data: FloatArray,
+    visits: FloatArray,
+    rest: FloatArray,
+    touched: IntArray,
+    tolerance: float,
+    budget: int,
+) -> tuple[int, int]:
+    """Move attention along the weights: visits_j += rest_j, rest += rest_j B_j·, rest_j = 0, for agents with much of it.
+
+    Keeps visits + rest (I − B)^{-1} as it is. Stops when Σ rest ≤ tolerance or ``budget`` entries were read; ``touched``
+    starts with the agents whose rest is positive and grows. Returns (how many are touched, entries read). In every round
+    an agent is pushed if it holds at least half the average, so at least half of what is left moves.
+    """
+    marked = np.zeros(rest.shape[0], dtype=np.bool_)
+    count = 0
+    while count < touched.shape[0] and touched[count] >= 0:
+        marked[touched[count]] = True
+        count += 1
+    work = 0
+    while work <= budget:
+        total = 0.0
+        for t in range(count):
+            total += rest[touched[t]]
+        if total <= tolerance:
+            break
+        least = 0.5 * total / count
+        for t in range(count):
+            j = touched[t]
+            amount = rest[j]
+            if amount < least:
+                continue
+            visits[j] += amount
+            rest[j] = 0.0
+            work += 1 + indptr[j + 1] - indptr[j]
+            for e in range(indptr[j], indptr[j + 1]):
+                k = indices[e]
+                rest[k] += amount * data[e]
+                if not marked[k]:
+                    marked[k] = True
+                    touched[count] = k
+                    count += 1
+    return count, work
+
+
+@compiled
 def gauss_seidel_sweep(
     indptr: IntArray, indices: IntArray, data: FloatArray, constant: FloatArray, order: IntArray, mean: FloatArray
 ) -> None:
@@ -20,7 +434,7 @@ def gauss_seidel_sweep(
             mean[i, d] = total
 
 
-@njit(cache=True, error_model="numpy")
+@compiled
 def delayed_best_response(
     indptr: IntArray,
     indices: IntArray,

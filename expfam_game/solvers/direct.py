@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-import numpy as np
-
 from expfam_game._typing import FloatArray
-from expfam_game.game import linear
 from expfam_game.game.game import Game
 from expfam_game.solvers.base import ErrorGauge, Recorder, Solver, finish, require
 from expfam_game.solvers.solution import Solution, Status
@@ -23,9 +20,12 @@ class Direct(Solver):
 
     Parameters
     ----------
-    method : {"auto", "lu", "krylov"}
-        Sparse LU, or BiCGStab with GMRES behind it; ``"auto"`` takes LU up to 1000 agents and where the graph has a narrow
-        band, Krylov elsewhere.
+    method : {"auto", "lu", "multilevel", "krylov"}
+        Sparse LU; play between agents corrected by play between communities (at most some 30 sweeps over the weights
+        whatever the self-weights); or BiCGStab with GMRES behind it. ``"auto"`` takes LU where its factors are small (up
+        to 1000 agents, trees, narrow bands, surfaces of up to 200 000 agents), multilevel elsewhere. The message of the solution says what was done.
+    tolerance : float
+        Multilevel play stops when the residual is this small relative to the largest entry of ``D m`` of its statistic.
 
     Examples
     --------
@@ -34,15 +34,16 @@ class Direct(Solver):
     array([0.4167, 0.5833])
     """
 
-    method: Literal["auto", "lu", "krylov"] = "auto"
+    method: Literal["auto", "lu", "multilevel", "krylov"] = "auto"
+    tolerance: float = field(default=1e-14, kw_only=True, repr=False)
 
     def __post_init__(self) -> None:
-        require(self, self.method in ("auto", "lu", "krylov"), "method", "must be 'auto', 'lu' or 'krylov'")
+        known = ("auto", "lu", "multilevel", "krylov")
+        require(self, self.method in known, "method", "must be 'auto', 'lu', 'multilevel' or 'krylov'")
+        require(self, 0 < self.tolerance < 1, "tolerance", "must lie between 0 and 1")
 
     def run(self, game: Game, start: FloatArray | None, recorder: Recorder) -> Solution:
-        b = game.weights.off_diagonal
-        use_lu = self.method == "lu" or (self.method == "auto" and linear.lu_is_cheap(b))
-        mean = (linear.solve_lu if use_lu else linear.solve_krylov)(b, game.anchored_data)
+        mean, how = game._system.solve(game.anchored_data, self.method, self.tolerance)
         gauge = ErrorGauge(game)
         bound = gauge.relative_bound(game._best_response(mean) - mean)
         recorder.record(1, bound, float("nan"), mean)
@@ -50,4 +51,5 @@ class Direct(Solver):
             status = Status.CONVERGED
         else:
             status = Status.PRECISION_LIMIT if bound <= gauge.rounding_floor else Status.STALLED
-        return finish(game, self, np.asarray(mean), status, 1, recorder)
+        solution = finish(game, self, mean, status, 1, recorder)
+        return replace(solution, message=f"{solution.message} (by {how})")

@@ -6,10 +6,8 @@ import numpy as np
 
 from expfam_game._typing import ArrayLike
 from expfam_game.errors import InvalidInput, SolverFailed
-from expfam_game.game import linear
 from expfam_game.game.game import Game
 from expfam_game.solvers.base import Observer, Recorder, Solver
-from expfam_game.solvers.contraction import Contraction
 from expfam_game.solvers.direct import Direct
 from expfam_game.solvers.solution import Solution, Status
 
@@ -30,7 +28,7 @@ def solve(
     ----------
     game : Game
     solver : Solver, optional
-        One of ``expfam_game.solvers``. By default :func:`choose` decides by size and q.
+        One of ``expfam_game.solvers``. By default :func:`choose` decides by size and structure.
     start : array_like, shape (n_agents, dim), optional
         Mean parameters of the first profile, for iterative solvers. By default everybody starts at its own data.
     throw : bool
@@ -48,8 +46,8 @@ def solve(
 
     Raises
     ------
-    NotAnchored
-        If some agents never reach real data (T2); whatever ``throw`` is.
+    NotAnchored, BarelyAnchored
+        If some agents never reach real data (T2), or only through weights lost in rounding; whatever ``throw`` is.
     BoundaryEquilibrium
         If the equilibrium lies on the boundary of the mean space (T2). Gradient and sampled play, which cannot take a
         step there, raise it whatever ``throw`` is; the others return what they reached with ``throw=False``.
@@ -64,10 +62,13 @@ def solve(
     >>> solution.mean.ravel()
     array([3., 4.])
     """
-    game.weights.require_anchored()
+    _ = game.v  # raises unless the weights determine one equilibrium
     method = choose(game) if solver is None else solver
     if not isinstance(method, Solver):
-        raise InvalidInput(f"solver is {solver!r}; give an object from expfam_game.solvers, for example Contraction()")
+        raise InvalidInput(
+            f"solver is {solver!r}; give an object from expfam_game.solvers: Direct(), Contraction(), GaussSeidel(), "
+            "NaturalGradientPlay(), GradientPlay(), AsynchronousPlay() or SampledPlay()"
+        )
     first = None if start is None else np.array(game._profile(start))
     if first is not None and not np.isfinite(first).all():
         raise InvalidInput("start has NaN or infinite entries")
@@ -75,17 +76,16 @@ def solve(
     if throw and not solution.status.success:
         if solution.status is Status.BOUNDARY:
             game.require_interior(game.equilibrium_mean)
-        raise SolverFailed(f"{solution.solver}: {solution.message}, after {solution.steps} rounds", solution)
+        reached = f"after {solution.steps} rounds with |μ − μ*| ≤ {np.max(solution.error_bound):.2g}"
+        raise SolverFailed(f"{solution.solver}: {solution.message}, {reached}", solution)
     return solution
 
 
-def choose(game: Game) -> Solver:
-    """The default method: LU where its fill is small, else simultaneous play if it is fast (q ≤ 0.9), else Krylov.
+def choose(game: Game) -> Direct:
+    """The default method: LU where its fill is small, else multilevel play.
 
     >>> import expfam_game as eg
     >>> choose(eg.catalog.ring())
     Direct(method='lu')
     """
-    if linear.lu_is_cheap(game.weights.off_diagonal):
-        return Direct("lu")
-    return Contraction() if game.q <= 0.9 else Direct("krylov")
+    return Direct("lu" if game._system.lu_is_cheap else "multilevel")

@@ -1,0 +1,82 @@
+"""Whose data makes one agent's model: single rows of the influence matrix R = (I − B)^{-1} D, without the others (T2).
+
+An agent's attention starts at itself and moves along the weights; what reaches an agent with data stays there with
+probability α_jj (the push of Andersen, Chung & Lang 2006 for personalised PageRank, which R is where all self-weights are
+equal). With attention r still on the move, row_i = (what has stayed) + r R, and rows of R are probabilities: what is
+missing from the row adds up to Σ r exactly, so the error is known at every moment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from expfam_game._typing import FloatArray, IntArray
+from expfam_game.game import linear
+from expfam_game.game.weights import Weights
+from expfam_game.kernels import sparse as kernels
+
+_BUDGET = 30
+"""How many times all weights may be read before the rest is left to a linear solver."""
+
+
+@dataclass(frozen=True)
+class InfluenceRow:
+    """How much the data of others weighs in the equilibrium of one agent.
+
+    Attributes
+    ----------
+    agent : int
+    others : ndarray of int
+        The agents whose data has influence, most influential first; those not listed are covered by ``error``.
+    influence : ndarray
+        R[agent, others].
+    error : float
+        Bound on Σ_j |R[agent, j] − influence_j| over all agents, rounding included.
+    """
+
+    agent: int
+    others: IntArray
+    influence: FloatArray
+    error: float
+
+    def dense(self, n_agents: int) -> FloatArray:
+        """The whole row, shape (n_agents,)."""
+        row = np.zeros(n_agents)
+        row[self.others] = self.influence
+        return row
+
+
+def influence_row(weights: Weights, agent: int, tolerance: float) -> InfluenceRow:
+    """One row of R, with error at most ``tolerance`` (ℓ₁) unless rounding forbids it."""
+    b, n = weights.off_diagonal, weights.n_agents
+    visits, rest = np.zeros(n), np.zeros(n)
+    touched = np.full(n, -1, dtype=np.int64)
+    touched[0], rest[agent] = agent, 1.0
+    budget = _BUDGET * (b.nnz + n)
+    count, work = kernels.push(b.indptr, b.indices, b.data, visits, rest, touched, 0.5 * tolerance, budget)
+    if work > budget:
+        visits, rest = _finished(b, visits, rest)
+        touched = np.arange(n)
+    else:
+        touched = touched[:count]
+    row = visits[touched] * weights.self_weights[touched]
+    keep = np.flatnonzero(row)
+    order = keep[np.argsort(-row[keep], kind="stable")]
+    error = float(np.sum(np.abs(rest[touched]))) + _rounding(b, visits[touched], rest[touched])
+    return InfluenceRow(agent, np.asarray(touched[order]), np.asarray(row[order]), error)
+
+
+def _finished(b: sparse.csr_array, visits: FloatArray, rest: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """All that is still on the move sent home by one transposed solve; ``rest`` becomes what that leaves."""
+    transposed = sparse.csr_array(b.T)
+    more = linear.solve_krylov(transposed, rest)
+    return visits + more, np.asarray(rest + transposed @ more - more)
+
+
+def _rounding(b: sparse.csr_array, visits: FloatArray, rest: FloatArray) -> float:
+    """Every step of attention rounds a few products and sums; there are Σ visits steps in all."""
+    longest = int(np.max(np.diff(b.indptr), initial=0))
+    return float((longest + 4) * np.finfo(float).eps * (np.sum(np.abs(visits)) + np.sum(np.abs(rest))))
