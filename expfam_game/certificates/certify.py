@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+from tqdm.auto import tqdm
 
 import expfam_game
 from expfam_game._typing import FloatArray
 from expfam_game.certificates import balls, c2_contraction, c3_mean, c4_natural, c5_regret
-from expfam_game.certificates.certificate import Certificate, Claim, Grade
+from expfam_game.certificates.certificate import CLAIMS, Certificate, Claim, Grade
 from expfam_game.certificates.rounding import Arithmetic
 from expfam_game.errors import CertificationFailed, ExpfamGameError, InvalidInput
 from expfam_game.game.game import Game
@@ -82,15 +84,25 @@ def certify(
         raise InvalidInput(f"grade is {grade!r}; it must be 'auto', 'exact', 'rigorous' or 'float'")
     if not isinstance(precision, (int, np.integer)) or not 53 <= precision <= 1 << 16:
         raise InvalidInput(f"precision is {precision!r}; it must be an integer from 53 to 65536")
+    # Shown after two seconds, on terminals only.
+    with tqdm(total=len(CLAIMS), desc="certifying", unit=" claims", delay=2.0, disable=None, leave=False) as bar:
+        return _certificate(game, sol, grade, int(precision), bar.update)
+
+
+def _certificate(game: Game, sol: Any, grade: str, precision: int, tick: Callable[[int], object]) -> Certificate:
     mean = _profile(game, sol.mean, "mean")
     game.weights.require_anchored()
+    tick(1)
     arithmetic = _arithmetic(game, grade)
     proved = Grade.EXACT if arithmetic == "exact" else Grade.RIGOROUS
     w, s = _contraction(game, arithmetic, precision)
+    tick(1)
     found = _Found({"C1": Claim("C1", Grade.EXACT), "C2": Claim("C2", proved), "C3": Claim("C3", proved)}, {})
     exact = c3_mean.solve(game.weights.matrix, game.means) if arithmetic == "exact" and _is_small(game) else None
     box = _mean_box(game, mean, w, s, exact, arithmetic, precision)
-    _natural_claims(found, game, sol, box, grade, arithmetic, int(precision))
+    tick(1)
+    _natural_claims(found, game, sol, box, grade, arithmetic, precision)
+    tick(2)
     return Certificate(
         fingerprint=game.fingerprint(),
         claims=dict(sorted(found.claims.items())),
@@ -103,7 +115,7 @@ def certify(
         mean_upper=box[1],
         error_bound=c3_mean.error_bound(mean, *box),
         arithmetic=arithmetic,
-        precision=int(precision),
+        precision=precision,
         package_version=expfam_game.__version__,
         mean_numerators=exact[0] if exact else None,
         mean_denominator=exact[1] if exact else None,

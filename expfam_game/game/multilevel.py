@@ -26,9 +26,13 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse import csgraph
 from scipy.sparse.linalg import splu
+from tqdm.auto import tqdm
 
 from expfam_game._typing import FloatArray, IntArray
 from expfam_game.kernels import sparse as kernels
+
+Tick = Callable[[], object]
+"""Called once a round: the progress bar."""
 
 _SLOW = 0.4
 """Deflated play that reduces the residual by less than this in a round gives way to communities."""
@@ -122,11 +126,16 @@ class Multilevel:
 
         The tolerance is raised to the size that rounding gives the residual where that is larger.
         """
+        # Shown after two seconds, on terminals only.
+        with tqdm(desc="solving", unit=" rounds", delay=2.0, disable=None, leave=False) as bar:
+            return self._solve(rhs, tolerance, bar.update)
+
+    def _solve(self, rhs: FloatArray, tolerance: float, tick: Tick) -> tuple[FloatArray, Effort]:
         columns = np.ascontiguousarray(rhs.reshape(self.n_agents, -1), dtype=np.float64)
         result: FloatArray | None = None
         rounds, reached = 0, True
         for first, last, width in _groups(columns.shape[1], max(kernels.WIDTHS) if self._level is None else _WIDTH):
-            x, took, done = self._solve_block(_padded(columns, first, last, width), tolerance)
+            x, took, done = self._solve_block(_padded(columns, first, last, width), tolerance, tick)
             if x.shape == columns.shape:
                 result = x
             else:
@@ -138,19 +147,19 @@ class Multilevel:
         result = np.empty_like(columns) if result is None else result
         return result.reshape(rhs.shape), Effort(rounds, self.communities, reached)
 
-    def _solve_block(self, rhs: FloatArray, tolerance: float) -> tuple[FloatArray, int, bool]:
+    def _solve_block(self, rhs: FloatArray, tolerance: float, tick: Tick) -> tuple[FloatArray, int, bool]:
         scale = np.max(np.abs(rhs), axis=0)
         if self._level is None:
-            x, sizes, done = self._deflated_play(rhs, scale, tolerance, _ROUNDS)
+            x, sizes, done = self._deflated_play(rhs, scale, tolerance, _ROUNDS, tick)
             if done:
                 return x, len(sizes), True
             self._level = _Level(self.b, bottom=True)
-        return self._directed_play(rhs, scale, tolerance)
+        return self._directed_play(rhs, scale, tolerance, tick)
 
     # ------------------------------------------------------------------ one community
 
     def _deflated_play(
-        self, rhs: FloatArray, scale: FloatArray, tolerance: float, rounds: int
+        self, rhs: FloatArray, scale: FloatArray, tolerance: float, rounds: int, tick: Tick | None = None
     ) -> tuple[FloatArray, list[float], bool]:
         """Rounds of play, each followed by the common shift that makes the residuals sum to zero."""
         n, width = rhs.shape
@@ -164,6 +173,8 @@ class Multilevel:
             kernels.deflated_play(*_arrays(self.b), x, rhs, shift, *factors, out, total, largest, lanes)
             size = np.max(largest, axis=0)
             sizes.append(float(np.max(_ratio(size, scale))))
+            if tick is not None:
+                tick()
             if sizes[-1] <= tolerance:
                 return out, sizes, True
             if len(sizes) > 3 and sizes[-1] > 0.8 * sizes[-2]:
@@ -176,7 +187,9 @@ class Multilevel:
 
     # ------------------------------------------------------------------ many communities
 
-    def _directed_play(self, rhs: FloatArray, scale: FloatArray, tolerance: float) -> tuple[FloatArray, int, bool]:
+    def _directed_play(
+        self, rhs: FloatArray, scale: FloatArray, tolerance: float, tick: Tick
+    ) -> tuple[FloatArray, int, bool]:
         """Conjugate residuals, begun anew from the true residual until that is small enough."""
         assert self._level is not None
         n, width = rhs.shape
@@ -184,7 +197,7 @@ class Multilevel:
         rounds, size, floor = 0, scale, np.zeros(width)
         while True:
             goal = np.maximum(np.maximum(0.9 * tolerance * scale, 0.5 * floor), _STRETCH * size)
-            rounds += self._level.descend(x, rest, goal, _KEPT, _ROUNDS) + 1
+            rounds += self._level.descend(x, rest, goal, _KEPT, _ROUNDS, tick) + 1
             kernels.residual(*_arrays(self.b), x, rhs, rest, largest, kernels.lanes(width))
             before, size = size, np.max(largest, axis=0)
             floor = _rounding(self.b) * np.max(np.abs(x), axis=0)
@@ -230,7 +243,9 @@ class _Level:
         """How many communities there are on each level above this one."""
         return () if self.exactly is not None else (self.above.n, *self.above.sizes())
 
-    def descend(self, x: FloatArray, rest: FloatArray, goal: FloatArray | None, kept: int, rounds: int) -> int:
+    def descend(
+        self, x: FloatArray, rest: FloatArray, goal: FloatArray | None, kept: int, rounds: int, tick: Tick | None = None
+    ) -> int:
         """Rounds of corrected play with conjugate residuals: improves x and its residual ``rest`` in place."""
         width = x.shape[1]
         lanes, chunks = kernels.lanes(width), kernels.chunks(self.n)
@@ -246,6 +261,8 @@ class _Level:
             kernels.orthogonalise(rest, steps, images, slot, factors, pair, lanes)
             onto, norms[slot] = np.sum(pair, axis=0)
             kernels.advance(x, rest, steps, images, slot, _ratio(onto, norms[slot]), largest, lanes)
+            if tick is not None:
+                tick()
             if goal is not None and np.all(np.max(largest, axis=0) <= goal):
                 return t + 1
         return rounds
