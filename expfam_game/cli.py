@@ -282,10 +282,15 @@ def _report(game: Game, solution: Solution, reason: str, saved: tuple[Path, Path
     )
     yield "contraction factor q", f"{game.q:.6g}"
     if game.n_agents <= _SPECTRAL_LIMIT:
-        yield "asymptotic rate ρ(B)", f"{game.spectral_radius:.6g}"
+        yield "asymptotic rate ρ(B)", _rate(game)
     if solution.noise is not None:
         yield "noise, seen / predicted", f"{solution.noise.ratio:.3g} over {solution.noise.rounds} rounds"
     yield "saved", f"{saved[0]} and {saved[1]}"
+
+
+def _rate(game: Game) -> str:
+    rate = game.spectral_radius
+    return f"{rate:.6g}" if rate == rate else "not computed (no convergence)"
 
 
 def _profile(game: Game, solution: Solution) -> Group:
@@ -542,7 +547,7 @@ def _exhibits(game: Game) -> Iterable[Table | Group]:
     except NotAnchored as problem:
         yield _facts([("not anchored", str(problem))])
         return
-    yield _facts([("contraction factor q", f"{game.q:.6g}"), ("asymptotic rate ρ(B)", f"{game.spectral_radius:.6g}")])
+    yield _facts([("contraction factor q", f"{game.q:.6g}"), ("asymptotic rate ρ(B)", _rate(game))])
     yield _grid(
         "influence R: how much the data of agent j (column) counts for agent i (row)",
         ["", *agents],

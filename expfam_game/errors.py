@@ -70,6 +70,10 @@ class NotAnchored(ExpfamGameError):
         self.closed_class = closed_class
 
 
+class ToleranceNotReached(ExpfamGameError):
+    """A quantity could not be computed to the tolerance asked for; the message says how well it is known."""
+
+
 class BarelyAnchored(ExpfamGameError):
     """The weights are anchored, but the trust that reaches real data is lost in the rounding of float64."""
 

@@ -367,7 +367,8 @@ class Family(ABC):
         self, theta: FloatArray, n: int, root: np.random.SeedSequence, covariance: bool = False
     ) -> MomentEstimate:
         flat = np.ascontiguousarray(theta.reshape(-1, self.dim))
-        fused = self._fused_moments(flat, n, stream_key(root)) if flat.size and not covariance else None
+        with np.errstate(over="ignore", invalid="ignore"):  # squares beyond the largest double give infinite errors
+            fused = self._fused_moments(flat, n, stream_key(root)) if flat.size and not covariance else None
         if fused is None:
             shape = (*flat.shape, self.dim) if covariance else flat.shape
             fused = np.empty_like(flat), np.empty(shape)

@@ -27,6 +27,10 @@ _NUMPY_POISSON_MAX = 1e10
 """Above this our own sampler is used: NumPy's acceptance test cancels (at 1e18 its variance is 1.5 times too large)."""
 
 
+_LARGEST_COUNTED = 1e15
+"""Means up to which the compiled kernels, which count in 64-bit integers, are used; above, samples are drawn as floats."""
+
+
 class _Count(Family):
     """What the laws of this file share: one statistic, x itself, a non-negative integer."""
 
@@ -122,7 +126,8 @@ class Poisson(_Count):
     def _fused_moments(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray] | None:
         from expfam_game.kernels.moments import poisson_moments
 
-        return poisson_moments(np.exp(theta), n, key)
+        rate = np.exp(theta)
+        return poisson_moments(rate, n, key) if np.all(rate <= _LARGEST_COUNTED) else None
 
 
 class _Failures(_Count):
@@ -194,7 +199,8 @@ class Geometric(_Failures):
     def _fused_moments(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray] | None:
         from expfam_game.kernels.moments import geometric_moments
 
-        return geometric_moments(theta, _odds(theta), n, key)
+        odds = _odds(theta)
+        return geometric_moments(theta, odds, n, key) if np.all(odds <= _LARGEST_COUNTED) else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -261,7 +267,9 @@ class NegativeBinomial(_Failures):
     def _fused_moments(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray] | None:
         from expfam_game.kernels.moments import negative_binomial_moments
 
-        return negative_binomial_moments(_odds(theta), float(self.r), n, key)
+        odds = _odds(theta)
+        counted = np.all(odds * max(float(self.r), 1.0) <= _LARGEST_COUNTED)
+        return negative_binomial_moments(odds, float(self.r), n, key) if counted else None
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from numbers import Real
 from os import PathLike
@@ -264,6 +263,12 @@ class Game:
         return linear.LinearSystem(self.weights.off_diagonal)
 
     @cached_property
+    def _inverses(self) -> tuple[Callable[[FloatArray], FloatArray], Callable[[FloatArray], FloatArray]]:
+        """(I − B)^{-1} and its transpose as functions."""
+        _ = self.v  # raises where the weights do not determine them
+        return linear.solver(self.weights.off_diagonal)
+
+    @cached_property
     def v(self) -> FloatArray:
         """v = (I − B)^{-1} 1 ≥ 1: expected steps until the chain α, stopped at own data, stops; shape (n_agents,)."""
         self.weights.require_anchored()
@@ -273,11 +278,16 @@ class Game:
         longest_row = int(np.max(np.diff(b.indptr), initial=0))
         allowance = (longest_row + 4) * np.finfo(float).eps * np.max(np.abs(v))
         if not (np.all(np.isfinite(v)) and np.all(v > 0) and np.min(v - b @ v) > allowance):
-            trust = self.weights.self_weights
+            trust, slowest = self.weights.self_weights, int(np.argmax(np.abs(v)))
+            steps = (
+                f"agent {slowest} would take some {abs(v[slowest]):.2g} steps to data, "
+                if np.all(np.isfinite(v))
+                else ""
+            )
             raise BarelyAnchored(
                 "the weights are anchored, but so little trust reaches real data that float64 cannot tell the "
-                f"equilibrium: the smallest positive self-weight is {trust[trust > 0].min():.3g}, and rows sum to one "
-                "only to within 1e-12. Use larger self-weights."
+                f"equilibrium: {steps}the smallest positive self-weight is {trust[trust > 0].min():.3g}, and rows sum to "
+                "one only to within 1e-12. Give more agents data, or use larger self-weights."
             )
         return v
 
@@ -288,7 +298,7 @@ class Game:
 
     @cached_property
     def spectral_radius(self) -> float:
-        """ρ(B) ≤ q, the asymptotic rate of simultaneous best response (T4)."""
+        """ρ(B) ≤ q, the asymptotic rate of simultaneous best response (T4); NaN where it could not be computed."""
         return linear.spectral_radius(self.weights.off_diagonal)
 
     @cached_property
@@ -319,12 +329,15 @@ class Game:
         array([1., 1.])
         """
         if rows is not None:
-            return np.array([self.influence_row(i, tolerance).dense(self.n_agents) for i in rows])
+            if not isinstance(rows, (Sequence, np.ndarray)):
+                raise InvalidInput(f"rows must be a sequence of agents, got {rows!r}")
+            found = [self.influence_row(i, tolerance).dense(self.n_agents) for i in rows]
+            return np.array(found).reshape(len(rows), self.n_agents)
         self.weights.require_anchored()
         b, trust = self.weights.off_diagonal, self.weights.self_weights
         if self.n_agents <= _DENSE_INFLUENCE:
             return linear.solve_lu(b, np.diag(trust))
-        forward, backward = linear.solver(b)
+        forward, backward = self._inverses
         return LinearOperator(
             (self.n_agents, self.n_agents),
             matvec=lambda y: forward(trust * np.ravel(y)),
@@ -356,11 +369,11 @@ class Game:
         True
         """
         self.weights.require_anchored()
-        if not 0 <= operator.index(agent) < self.n_agents:
-            raise InvalidInput(f"agent is {agent}; it must lie between 0 and {self.n_agents - 1}")
-        if not 0 < tolerance < np.inf:
-            raise InvalidInput(f"tolerance is {tolerance}; it must be positive and finite")
-        return influence_row(self.weights, operator.index(agent), tolerance)
+        if not isinstance(agent, (int, np.integer)) or not 0 <= agent < self.n_agents:
+            raise InvalidInput(f"agent is {agent!r}; it must be an integer between 0 and {self.n_agents - 1}")
+        if not isinstance(tolerance, Real) or not 0 < tolerance < np.inf:
+            raise InvalidInput(f"tolerance is {tolerance!r}; it must be positive and finite")
+        return influence_row(self.weights, int(agent), tolerance, lambda moving: self._inverses[1](moving))
 
     def require_interior(self, mean: FloatArray) -> None:
         """Raise :class:`BoundaryEquilibrium`, naming agents and statistics, unless every row is in the mean space (T2)."""

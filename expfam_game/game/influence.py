@@ -8,13 +8,14 @@ missing from the row adds up to Σ r exactly, so the error is known at every mom
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
 
 from expfam_game._typing import FloatArray, IntArray
-from expfam_game.game import linear
+from expfam_game.errors import ToleranceNotReached
 from expfam_game.game.weights import Weights
 from expfam_game.kernels import sparse as kernels
 
@@ -49,8 +50,13 @@ class InfluenceRow:
         return row
 
 
-def influence_row(weights: Weights, agent: int, tolerance: float) -> InfluenceRow:
-    """One row of R, with error at most ``tolerance`` (ℓ₁) unless rounding forbids it."""
+def influence_row(
+    weights: Weights, agent: int, tolerance: float, send_home: Callable[[FloatArray], FloatArray]
+) -> InfluenceRow:
+    """One row of R, with error at most ``tolerance`` (ℓ₁) unless rounding forbids it.
+
+    ``send_home`` applies (I − B)^{-T}; it is called where attention stays on the move for too long.
+    """
     b, n = weights.off_diagonal, weights.n_agents
     visits, rest = np.zeros(n), np.zeros(n)
     touched = np.full(n, -1, dtype=np.int64)
@@ -58,22 +64,32 @@ def influence_row(weights: Weights, agent: int, tolerance: float) -> InfluenceRo
     budget = _BUDGET * (b.nnz + n)
     count, work = kernels.push(b.indptr, b.indices, b.data, visits, rest, touched, 0.5 * tolerance, budget)
     if work > budget:
-        visits, rest = _finished(b, visits, rest)
+        visits, rest = _finished(b, visits, rest, send_home)
         touched = np.arange(n)
     else:
         touched = touched[:count]
-    row = visits[touched] * weights.self_weights[touched]
+    moving, rounding = float(np.sum(np.abs(rest[touched]))), _rounding(b, visits[touched], rest[touched])
+    if moving > max(tolerance, rounding):
+        raise ToleranceNotReached(
+            f"row {agent} of the influence matrix is known to {moving:.2g} only, not to the tolerance {tolerance:.2g}: "
+            "attention wanders for too long before it reaches data. Use larger self-weights or a larger tolerance"
+        )
+    exact_row = visits[touched] * weights.self_weights[touched]
+    row = np.maximum(exact_row, 0.0)
     keep = np.flatnonzero(row)
     order = keep[np.argsort(-row[keep], kind="stable")]
-    error = float(np.sum(np.abs(rest[touched]))) + _rounding(b, visits[touched], rest[touched])
+    error = moving + rounding + float(np.sum(row - exact_row))
     return InfluenceRow(agent, np.asarray(touched[order]), np.asarray(row[order]), error)
 
 
-def _finished(b: sparse.csr_array, visits: FloatArray, rest: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """All that is still on the move sent home by one transposed solve; ``rest`` becomes what that leaves."""
-    transposed = sparse.csr_array(b.T)
-    more = linear.solve_krylov(transposed, rest)
-    return visits + more, np.asarray(rest + transposed @ more - more)
+def _finished(
+    b: sparse.csr_array, visits: FloatArray, rest: FloatArray, send_home: Callable[[FloatArray], FloatArray]
+) -> tuple[FloatArray, FloatArray]:
+    """All that is still on the move sent home by transposed solves; ``rest`` becomes what they leave."""
+    for _ in range(2):  # the second is one step of iterative refinement
+        more = send_home(rest)
+        visits, rest = visits + more, np.asarray(rest + b.T @ more - more)
+    return visits, rest
 
 
 def _rounding(b: sparse.csr_array, visits: FloatArray, rest: FloatArray) -> float:

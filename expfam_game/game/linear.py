@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
-from scipy.sparse.linalg import bicgstab, eigs, gmres, splu
+from scipy.sparse import csgraph
+from scipy.sparse.linalg import ArpackNoConvergence, bicgstab, eigs, gmres, splu
 
 from expfam_game._typing import FloatArray
 from expfam_game.game.multilevel import Multilevel, bandwidth
@@ -171,14 +172,24 @@ def solver(b: sparse.csr_array) -> tuple[Callable[[FloatArray], FloatArray], Cal
 
 
 def spectral_radius(b: sparse.csr_array) -> float:
-    """ρ(B): the asymptotic rate of simultaneous best response (T4).
+    """ρ(B): the asymptotic rate of simultaneous best response (T4); NaN where ARPACK does not converge.
 
-    Dense eigenvalues up to 1000 agents. Above, ARPACK on I + B, whose eigenvalue of largest modulus is 1 + ρ(B) and
-    alone on its circle even where B is periodic.
+    The largest over the strongly connected components of the graph; agents alone in theirs contribute nothing.
     """
+    _, label = csgraph.connected_components(b, directed=True, connection="strong")
+    order = np.argsort(label, kind="stable")
+    groups = np.split(order, np.flatnonzero(np.diff(label[order])) + 1)
+    return max((_perron_root(sparse.csr_array(b[group][:, group])) for group in groups if group.size > 1), default=0.0)
+
+
+def _perron_root(b: sparse.csr_array) -> float:
+    """ρ of an irreducible B: dense up to 1000 agents; above, ARPACK on I + B, whose eigenvalue of largest modulus is
+    1 + ρ(B) and alone on its circle even where B is periodic."""
     if b.shape[0] <= _SMALL:
         return float(np.max(np.abs(np.linalg.eigvals(b.toarray()))))
     shifted = sparse.eye_array(b.shape[0], format="csr") + b
-    start = np.ones(b.shape[0])
-    value = eigs(shifted, k=1, which="LM", return_eigenvectors=False, v0=start, tol=1e-12)
+    try:
+        value = eigs(shifted, k=1, which="LM", return_eigenvectors=False, v0=np.ones(b.shape[0]), tol=1e-12)
+    except ArpackNoConvergence:
+        return float("nan")
     return float(np.abs(value[0]) - 1.0)

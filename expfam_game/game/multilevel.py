@@ -148,6 +148,13 @@ class Multilevel:
         return result.reshape(rhs.shape), Effort(rounds, self.communities, reached)
 
     def _solve_block(self, rhs: FloatArray, tolerance: float, tick: Tick) -> tuple[FloatArray, int, bool]:
+        # Powers of two near the columns' sizes: their squares, which the dot products need, neither over- nor underflow.
+        unit = np.ldexp(1.0, np.frexp(np.max(np.abs(rhs), axis=0))[1])
+        unit[~np.any(rhs, axis=0)] = 1.0
+        x, rounds, done = self._solve_scaled(rhs / unit, tolerance, tick)
+        return x * unit, rounds, done
+
+    def _solve_scaled(self, rhs: FloatArray, tolerance: float, tick: Tick) -> tuple[FloatArray, int, bool]:
         scale = np.max(np.abs(rhs), axis=0)
         if self._level is None:
             x, sizes, done = self._deflated_play(rhs, scale, tolerance, _ROUNDS, tick)
@@ -217,7 +224,7 @@ class _Level:
         self._space: tuple[FloatArray, FloatArray] | None = None
         self.exactly: Callable[[FloatArray], FloatArray] | None = None
         if not bottom and _factors_are_small(b):
-            self.exactly = splu(sparse.csc_array(sparse.eye_array(self.n) - b)).solve
+            self.exactly = _exact_solver(b)
         else:
             self._form_communities(b)
 
@@ -231,7 +238,9 @@ class _Level:
             spread = sparse.csr_array((1.0 - _SMOOTHED) * spread + _SMOOTHED * heard)
             heard = sparse.csr_array(b @ spread)
             between = sparse.csr_array(spread.T @ (spread - heard))
-        scale = sparse.diags_array(1.0 / between.diagonal())
+        # A community that nothing leaves, to the precision of float64, is left alone; the caller's check of v finds it.
+        leaving = between.diagonal()
+        scale = sparse.diags_array(np.divide(1.0, leaving, out=np.zeros_like(leaving), where=leaving > 0))
         self.heard = _arrays(heard)
         self.gather = _arrays(sparse.csr_array(scale @ spread.T))
         rest = sparse.csr_array(sparse.eye_array(found) - scale @ between)
@@ -312,6 +321,14 @@ def bandwidth(b: sparse.csr_array) -> int:
     place[csgraph.reverse_cuthill_mckee(b)] = np.arange(n)
     coo = b.tocoo()
     return int(np.max(np.abs(place[coo.row] - place[coo.col]), initial=0))
+
+
+def _exact_solver(b: sparse.csr_array) -> Callable[[FloatArray], FloatArray]:
+    try:
+        factors = splu(sparse.csc_array(sparse.eye_array(b.shape[0]) - b))
+    except RuntimeError:  # exactly singular in float64: no correction, so that play stalls and says so
+        return np.zeros_like
+    return lambda rhs: np.asarray(factors.solve(rhs))
 
 
 def _factors_are_small(b: sparse.csr_array) -> bool:

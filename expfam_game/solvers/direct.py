@@ -7,7 +7,7 @@ from typing import Literal
 
 from expfam_game._typing import FloatArray
 from expfam_game.game.game import Game
-from expfam_game.solvers.base import ErrorGauge, Recorder, Solver, finish, require
+from expfam_game.solvers.base import ErrorGauge, Recorder, Solver, finish, require, require_number
 from expfam_game.solvers.solution import Solution, Status
 
 _EXPECTED = 1e-12
@@ -40,6 +40,7 @@ class Direct(Solver):
     def __post_init__(self) -> None:
         known = ("auto", "lu", "multilevel", "krylov")
         require(self, self.method in known, "method", "must be 'auto', 'lu', 'multilevel' or 'krylov'")
+        require_number(self, "tolerance")
         require(self, 0 < self.tolerance < 1, "tolerance", "must lie between 0 and 1")
 
     def run(self, game: Game, start: FloatArray | None, recorder: Recorder) -> Solution:

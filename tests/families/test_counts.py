@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+import expfam_game as eg
 from expfam_game.errors import InvalidData, InvalidInput, InvalidMeanParameter, InvalidNaturalParameter
 from expfam_game.families.counts import Binomial, Geometric, NegativeBinomial, Poisson
 
@@ -370,3 +371,18 @@ def test_points_outside():
     for x in (-1, 0.5, 5):
         with pytest.raises(InvalidData, match="from 0 to 4"):
             Binomial(4).statistic(x)
+
+
+@pytest.mark.parametrize(
+    ("family", "theta", "mean"),
+    [
+        (eg.families.Poisson(), np.log(1e20), 1e20),
+        (eg.families.Geometric(), -1e-20, 1e20),
+        (eg.families.NegativeBinomial(2.5), -1e-19, 2.5e19),
+    ],
+    ids=repr,
+)
+def test_samples_beyond_64_bit_integers_are_counted_right(family, theta, mean):
+    estimate = family.estimate_mean([theta], 20_001, seed=3, method="samples")
+    assert 0 < estimate.standard_error[0] < mean
+    assert abs(estimate.mean[0] - mean) < 7 * np.sqrt(family.variance([theta])[0] / 20_001) + 1e-12 * mean

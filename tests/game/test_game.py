@@ -213,3 +213,59 @@ def test_trust_below_the_resolution_of_float64_is_refused():
         ):
             with pytest.raises(eg.errors.BarelyAnchored, match="larger self-weights"):
                 call()
+
+
+def test_spectral_radius_is_taken_component_by_component():
+    """A long chain is nilpotent; a ring behind it brings its own rate; ARPACK sees neither the chain nor loners."""
+    chain = eg.catalog.chain_without_data(3000)
+    assert chain.spectral_radius == 0.0
+    edges = [(i, i + 1, 1.0) for i in range(1500)] + [
+        (1500, 1501, 0.9),
+        (1500, 1500, 0.1),
+        (1501, 1500, 0.4),
+        (1501, 1501, 0.6),
+    ]
+    means = np.full((1502, 1), np.nan)
+    means[1500:] = 0.5
+    game = eg.Game(eg.families.Bernoulli(1), eg.Weights.from_edges(edges, 1502), means=means)
+    assert game.spectral_radius == pytest.approx(0.6, rel=1e-12)
+
+
+def test_rows_of_the_influence_matrix_where_attention_wanders_long():
+    weights = eg.Weights.ring(5000, self_weight=1e-5, both_ways=True)
+    game = eg.Game(eg.families.Poisson(), weights, means=np.linspace(1, 5, 5000)[:, None])
+    row = game.influence(rows=[0])[0]
+    assert row.min() >= 0
+    assert row.sum() == pytest.approx(1.0, abs=1e-8)
+    assert row @ game.means[:, 0] == pytest.approx(eg.solve(game).mean[0, 0], rel=1e-8)
+    assert game.influence(rows=[]).shape == (0, 5000)
+    for wrong in (3, "a"):
+        with pytest.raises(InvalidInput):
+            game.influence(rows=wrong)
+    with pytest.raises(InvalidInput, match="agent is 1.5"):
+        game.influence(rows=[1.5])
+
+
+def test_a_row_that_cannot_be_known_to_the_tolerance_is_an_error(monkeypatch):
+    game = eg.catalog.ring(50, 0.001)
+    monkeypatch.setattr(type(game), "_inverses", (None, np.zeros_like))
+    with pytest.raises(eg.errors.ToleranceNotReached, match="row 3 of the influence matrix is known to"):
+        game.influence(rows=[3])
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-150, 1e150, 1e200])
+def test_multilevel_play_at_any_scale(scale):
+    weights = eg.Weights.grid(40, 40, 0.01)
+    means = np.random.default_rng(0).uniform(0.5, 1.0, size=(1600, 1)) * scale
+    game = eg.Game(eg.families.Exponential(), weights, means=means)
+    mean = eg.solve(game, eg.solvers.Direct("multilevel")).mean
+    np.testing.assert_allclose(mean / scale, eg.solve(game, eg.solvers.Direct("lu")).mean / scale, rtol=1e-10)
+
+
+def test_a_leak_lost_in_rounding_inside_a_large_graph_is_refused():
+    large = eg.Weights.erdos_renyi(1500, 0.01, 0.5, seed=0).matrix
+    pair = sparse.csr_array(np.array([[1e-17, 1.0], [1.0, 1e-17]]))
+    weights = eg.Weights.from_scipy(sparse.block_diag([large, pair]))
+    game = eg.Game(eg.families.Poisson(), weights, means=np.ones((1502, 1)))
+    with pytest.raises(eg.errors.BarelyAnchored, match="the smallest positive self-weight is 1e-17"):
+        eg.solve(game)
