@@ -92,7 +92,9 @@ def solve_krylov(b: sparse.csr_array, rhs: FloatArray, tolerance: float = 1e-14)
     columns = rhs.reshape(b.shape[0], -1)
     result = np.empty_like(columns)
     for k, y in enumerate(columns.T):
-        result[:, k] = _krylov_column(system, y, tolerance)
+        # A power of two near the column's size: the squares in the dot products neither over- nor underflow.
+        unit = np.ldexp(1.0, int(np.frexp(np.max(np.abs(y), initial=0.0))[1]))
+        result[:, k] = unit * _krylov_column(system, y / unit, tolerance)
     return result.reshape(rhs.shape)
 
 

@@ -253,12 +253,13 @@ def test_a_row_that_cannot_be_known_to_the_tolerance_is_an_error(monkeypatch):
         game.influence(rows=[3])
 
 
+@pytest.mark.parametrize("method", ["multilevel", "krylov"])
 @pytest.mark.parametrize("scale", [1e-200, 1e-150, 1e150, 1e200])
-def test_multilevel_play_at_any_scale(scale):
+def test_linear_solvers_at_any_scale(scale, method):
     weights = eg.Weights.grid(40, 40, 0.01)
     means = np.random.default_rng(0).uniform(0.5, 1.0, size=(1600, 1)) * scale
     game = eg.Game(eg.families.Exponential(), weights, means=means)
-    mean = eg.solve(game, eg.solvers.Direct("multilevel")).mean
+    mean = eg.solve(game, eg.solvers.Direct(method)).mean
     np.testing.assert_allclose(mean / scale, eg.solve(game, eg.solvers.Direct("lu")).mean / scale, rtol=1e-10)
 
 
