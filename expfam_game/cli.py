@@ -1,4 +1,4 @@
-"""The command ``expfam-game``: solve, certify, check, sample, plot and the catalogue, from the shell.
+"""The command ``expfam-game``: solve, certify, check, sample, plot, the catalogue and warmup, from the shell.
 
 Only typer and rich are imported up here, so that ``--help`` is quick; each command imports what it needs.
 """
@@ -568,3 +568,23 @@ def _exhibits(game: Game) -> Iterable[Table | Group]:
 
 def _rows(names: list[str], matrix: Any) -> list[list[str]]:
     return [[name, *(f"{value:.4g}" for value in row)] for name, row in zip(names, matrix)]
+
+
+# ---------------------------------------------------------------------- warmup
+
+
+@app.command(epilog="Examples:\n\nexpfam-game warmup Gamma Dirichlet\n\nexpfam-game warmup")
+def warmup(
+    family: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[FAMILY]...", help="Names of families; all without any.", show_default=False),
+    ] = None,
+) -> None:
+    """Compile families ahead of time, so that later commands start at once."""
+    from expfam_game.warmup import warm_up
+
+    seconds = warm_up(family or None)
+    console = _console()
+    console.print(
+        _grid("compiled into numba's cache", ["family", "seconds"], [[k, f"{v:.1f}"] for k, v in seconds.items()])
+    )

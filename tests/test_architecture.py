@@ -19,9 +19,13 @@ ALLOWED = {
     "certificates": {"game", "families", "kernels"},
     "testing": {"game", "families", "kernels"},
     "datasets": set(),
+    "samples": set(),
+    "learners": {"samples", "families", "kernels"},
+    "bridge": {"samples", "learners", "plots", "solvers", "game", "families", "kernels"},
     "plots": {"certificates", "solvers", "game", "families", "kernels"},
     "files": {"solvers", "game", "families", "kernels"},
-    "cli": {"plots", "files", "certificates", "solvers", "game", "families", "kernels"},
+    "warmup": {"solvers", "game", "families", "kernels"},
+    "cli": {"warmup", "plots", "files", "certificates", "solvers", "game", "families", "kernels"},
     "__main__": {"cli"},
 }
 FILES = sorted(p for p in PACKAGE.rglob("*.py*") if p.suffix in {".py", ".pyi"} and p.parent != PACKAGE) + sorted(

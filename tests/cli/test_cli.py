@@ -502,3 +502,28 @@ def test_the_module_runs_as_a_program() -> None:
     bad = subprocess.run([*command, "solve", "gone.toml"], capture_output=True, text=True, env=environment, timeout=60)
     assert bad.returncode == 1
     assert bad.stderr.startswith("Error: gone.toml: there is no such game file")
+
+
+# ---------------------------------------------------------------------- warmup
+
+
+def test_warmup_fills_the_cache_folder(tmp_path):
+    cache = tmp_path / "cache"
+    command = [sys.executable, "-m", "expfam_game", "warmup", "Poisson"]
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(cache)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert "Poisson" in done.stdout
+    assert not done.stderr, "no progress bar where the output is not a terminal"
+    assert any(cache.rglob("*.nbi"))
+
+
+def test_warmup_knows_every_family_with_kernels():
+    from expfam_game import warmup
+
+    without = {"Family", "MomentEstimate", "FromStatistic", "Product"}
+    assert set(warmup._MEMBERS) == set(eg.families.__all__) - without
+
+
+def test_warmup_refuses_unknown_names():
+    assert "'Cauchy' is no family with compiled kernels" in complaint("warmup", "Cauchy")
