@@ -84,13 +84,17 @@ def _safe_step(game: Game, theta: FloatArray, target: FloatArray, step: FloatArr
     which is below one for c < (1 − q)/(1 + q) (exact for one statistic); ``overshoot`` is half of that. Slopes, unlike
     utilities, do not cancel.
     """
-    start = np.sum(step * (target - game.family._to_mean(theta)), axis=1)
+    mean = game.family._to_mean(theta)
+    start = np.sum(step * (target - mean), axis=1)
+    # Overshoot is allowed only where twice as much of it would still be a mean: else means may creep to the boundary.
+    roomy = np.atleast_1d(game.family.in_mean_space(target + 2.0 * overshoot * (target - mean)))
+    allowed = np.where(roomy, overshoot, 0.0)
     for _ in range(60):
         candidate = theta + step
         bad = ~np.atleast_1d(game.family.in_natural_space(candidate))
         with np.errstate(over="ignore", invalid="ignore"):
             end = np.sum(step * (target - game.family._to_mean(np.where(bad[:, None], theta, candidate))), axis=1)
-        bad |= ~(end >= -overshoot * start)
+        bad |= ~(end >= -allowed * start)
         if not bad.any():
             break
         step = np.where(bad[:, None], 0.5 * step, step)

@@ -121,3 +121,12 @@ def test_T7_gradient_play_on_standardised_data():
     data = [(x - x.mean(axis=0)) / x.std(axis=0) for x in data]
     game = eg.Game(eg.families.Gaussian(2), eg.Weights.complete(3, 0.3), data)
     assert eg.solve(game, eg.solvers.GradientPlay(tolerance=1e-10)).status is eg.Status.CONVERGED
+
+
+def test_T7_gradient_play_does_not_creep_to_the_boundary():
+    """From the data mean 1 − 1e-6 a step of rate 1/F ≈ 1e6 passes the target by little of the way and reaches mean 0."""
+    game = eg.Game(
+        eg.families.Bernoulli(1), eg.Weights.from_dense([[0.02, 0.98], [0.0, 1.0]]), means=[[1 - 1e-6], [1e-3]]
+    )
+    solution = eg.solve(game, eg.solvers.GradientPlay(tolerance=1e-8))
+    np.testing.assert_allclose(solution.mean.ravel(), [0.02 * (1 - 1e-6) + 0.98 * 1e-3, 1e-3], rtol=1e-6)
