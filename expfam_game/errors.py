@@ -143,3 +143,38 @@ class MissingExtra(ExpfamGameError, ImportError):
 
 class DataNotFound(ExpfamGameError, FileNotFoundError):
     """A data set was found nowhere and could not be fetched; the message lists the places searched."""
+
+
+class NotFitted(ExpfamGameError):
+    """A learner was asked for something that it only knows once it has been fitted; the message says what is missing."""
+
+
+class AgentFailed(ExpfamGameError):
+    """An agent of a sample-exchange game broke its contract: an exception, a time-out, or samples that are none.
+
+    Attributes
+    ----------
+    agent : int
+    round : int
+        The round of exchange; 0 is the start on private data alone.
+    task : {"fit", "sample"}
+    reason : str
+        What went wrong, with the class of the exception where there was one.
+    """
+
+    def __init__(self, agent: int, round: int, task: str, reason: str) -> None:
+        super().__init__(
+            f"agent {agent} failed to {task} in round {round}: {reason}. With on_fault='drop round' or 'drop agent' "
+            "the others play on without it"
+        )
+        self.agent = agent
+        self.round = round
+        self.task = task
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.agent, self.round, self.task, self.reason)
+
+
+class InvalidCheckpoint(ExpfamGameError):
+    """A checkpoint cannot be read, or belongs to another game; the message says which setting differs."""

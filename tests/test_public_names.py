@@ -10,8 +10,11 @@ CALLABLES = [
     *(getattr(eg, name) for name in eg.__all__),
     *(getattr(eg.families, name) for name in eg.families.__all__),
     *(getattr(eg.solvers, name) for name in eg.solvers.__all__),
+    *(getattr(eg.learners, name) for name in eg.learners.__all__),
+    *(getattr(eg.bridge, name) for name in eg.bridge.__all__),
 ]
 RESULTS = {"History", "MomentEstimate", "NoiseFloor", "Solution", "Status", "Claim", "Grade", "Family", "Solver"}
+RESULTS |= {"Uniqueness", "Fault", "TheoryCheck", "Mixture"}
 
 
 @pytest.mark.parametrize("thing", CALLABLES, ids=lambda t: getattr(t, "__name__", str(t)))
@@ -32,7 +35,7 @@ def test_public_callables_show_an_example(thing):
 
 
 def test_all_lists_resolve():
-    for module in (eg, eg.families, eg.solvers, eg.game, eg.certificates, eg.plots):
+    for module in (eg, eg.families, eg.solvers, eg.game, eg.certificates, eg.plots, eg.learners, eg.bridge):
         assert module.__all__
         for name in module.__all__:
             assert getattr(module, name) is not None

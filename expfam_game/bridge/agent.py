@@ -1,0 +1,84 @@
+"""What an agent must be able to do to play: two methods, whatever is behind them.
+
+    fit(samples, weights)   learn from a weighted list of sample sets, each with its mask of observed variables
+    sample(n, seed)         draw n samples of the present model
+
+Both speak NumPy, or anything with ``__array__`` or ``__dlpack__``. No base class is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from expfam_game.samples import SampleSet
+
+
+@runtime_checkable
+class GenerativeAgent(Protocol):
+    """The two methods that a player must have; a class has them or not, there is nothing to inherit.
+
+    Optional methods, used where they are asked for:
+
+    ``sample_stratified(n, seed)``
+        A :class:`~expfam_game.samples.SampleSet` with equally many rows of each class, and row weights ``p(c)`` divided
+        by the share of rows of class c, so that weighted averages stay unbiased.
+    ``log_prob(values, observed=None)``
+        Shape (n,), in nats: the marginal log-density of what is observed.
+    ``predict_proba(values, observed=None)``
+        Shape (n, C): probabilities of the classes given what is observed.
+    ``complete(values, observed, seed)``
+        Shape (n, V): the missing part drawn given the observed one.
+    ``partial_fit(samples, weights)``
+        As ``fit``, a few steps only.
+
+    An attribute ``resampled_rows`` says that a fit replaced its weighted samples by so many unweighted ones drawn from
+    them; the noise of that is then part of the theory check.
+
+    Notes
+    -----
+    An agent is copied by :mod:`pickle` before each call, and the copy takes its place after a successful ``fit``: a call
+    that fails or is killed leaves no trace. ``sample`` must depend on the model and the seed alone; what it changes in
+    the agent is forgotten.
+
+    Examples
+    --------
+    >>> class Coin:
+    ...     def fit(self, samples, weights):
+    ...         self.p = sum(w * s.normalized_weights() @ s.values[:, 0] for s, w in zip(samples, weights)) / sum(weights)
+    ...     def sample(self, n, seed):
+    ...         return np.random.default_rng(seed).random((n, 1)) < self.p
+    >>> import numpy as np
+    >>> from expfam_game.bridge import GenerativeAgent
+    >>> isinstance(Coin(), GenerativeAgent)
+    True
+    """
+
+    def fit(self, samples: Sequence[SampleSet], weights: Sequence[float]) -> object:
+        """Learn from sample sets.
+
+        Parameters
+        ----------
+        samples : sequence of SampleSet
+            Own data first. In each set only what ``observed`` marks is known (T11).
+        weights : sequence of float
+            ``weights[k] ≥ 0`` is the weight of set k as a whole; its row weights distribute it inside. The result may
+            depend on the proportions only, so prior counts must be relative to the total.
+        """
+        ...
+
+    def sample(self, n: int, seed: int) -> Any:
+        """Draw samples.
+
+        Parameters
+        ----------
+        n : int
+        seed : int
+            Between 0 and 2⁶³ − 1, another one for every call.
+
+        Returns
+        -------
+        array or SampleSet, shape (n, V)
+            An array is observed entirely. With 0 rows the agent has nothing to say, and its weight goes to the others.
+        """
+        ...

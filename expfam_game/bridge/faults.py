@@ -1,0 +1,118 @@
+"""What can be wrong with an agent, how it is found, and what is done about it.
+
+An exception, a call that does not end (``workers.py``), samples of the wrong shape, not finite, or outside the sample
+space. A fault is recorded with agent, round and reason; then the game stops (``"raise"``), goes on with what the agent
+said and was before (``"drop round"``: a late answer, harmless by T6 as long as the agent comes back), or goes on without
+the agent (``"drop agent"``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from expfam_game._typing import AnyArray, IntArray
+from expfam_game.errors import InvalidData
+from expfam_game.samples import SampleSet
+
+Policy = Literal["raise", "drop round", "drop agent"]
+POLICIES = ("raise", "drop round", "drop agent")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One failure of one agent.
+
+    Attributes
+    ----------
+    round : int
+    agent : int
+    task : {"fit", "sample"}
+    reason : str
+    action : {"drop round", "drop agent"}
+    """
+
+    round: int
+    agent: int
+    task: str
+    reason: str
+    action: str
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the samples of one agent must look like.
+
+    Attributes
+    ----------
+    n : int
+        Rows asked for; a stratified draw may have fewer, to have equally many of each class.
+    columns : ndarray of int
+        Which of the shared variables the agent models.
+    n_shared : int
+        How many shared variables there are.
+    stratified : bool
+    label : int or None
+        Column of the class label.
+    classes : int or None
+    support : callable or None
+        Values of the shared variables (n, V), NaN where not observed, to bool, shape (n,) or (n, V): where they are
+        possible.
+    """
+
+    n: int
+    columns: IntArray
+    n_shared: int
+    stratified: bool
+    label: int | None
+    classes: int | None
+    support: Callable[[Any], Any] | None
+
+
+def checked(samples: SampleSet | None, rules: Rules) -> SampleSet | None:
+    """The samples if they keep the rules, None if there are none.
+
+    Raises
+    ------
+    InvalidData
+        Saying which rule is broken where.
+    """
+    if samples is None or samples.n == 0:
+        return None
+    if samples.n_variables != rules.columns.size:
+        raise InvalidData(f"sample returned {samples.n_variables} columns; there are {rules.columns.size} variables")
+    if samples.n > rules.n or (samples.n < rules.n and not rules.stratified):
+        raise InvalidData(f"sample returned {samples.n} rows; it was asked for {rules.n} (or 0 for nothing to say)")
+    if rules.label is not None and rules.classes is not None:
+        samples.labels(rules.label, rules.classes)
+    if rules.support is not None:
+        _check_support(samples, rules)
+    return samples
+
+
+def in_shared_variables(samples: SampleSet, columns: IntArray, n_shared: int) -> AnyArray:
+    """The values in the order of the shared variables, NaN where not observed or not modelled; shape (n, n_shared)."""
+    if samples.observed is None and np.array_equal(columns, np.arange(n_shared)):
+        return samples.values
+    values = np.full((samples.n, n_shared), np.nan)
+    values[:, columns] = np.where(samples.mask(), samples.values, np.nan)
+    return values
+
+
+def _check_support(samples: SampleSet, rules: Rules) -> None:
+    values = in_shared_variables(samples, rules.columns, rules.n_shared)
+    possible = np.asarray(rules.support(values) if rules.support else True)
+    if possible.dtype != bool or possible.shape not in ((samples.n,), values.shape):
+        raise InvalidData(
+            f"support returned {possible.dtype} of shape {possible.shape} for samples of shape {values.shape}; "
+            "it must be bool, one entry a row or one a value"
+        )
+    if possible.ndim == 2:
+        possible = possible | np.isnan(values)
+    if not possible.all():
+        place = tuple(int(k) for k in np.argwhere(~possible)[0])
+        where = f"row {place[0]}" + (f", variable {place[1]}" if len(place) == 2 else "")
+        raise InvalidData(f"{where} is {values[place]}, outside the support", entry=place)

@@ -1,0 +1,324 @@
+"""The rules of one game, checked once before the first round."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from expfam_game._typing import FloatArray, IntArray, Seed
+from expfam_game.bridge.agent import GenerativeAgent
+from expfam_game.bridge.faults import POLICIES, Policy, Rules
+from expfam_game.bridge.workers import contiguous
+from expfam_game.errors import InvalidData, InvalidInput, InvalidWeights
+from expfam_game.game.weights import Weights
+from expfam_game.kernels.streams import seed_sequence
+from expfam_game.samples import SampleSet
+
+Draws = Literal["broadcast", "separate"]
+Order = Literal["simultaneous", "sequential", "asynchronous"]
+
+_DRAW, _CHECK, _AWAKE = 0, 1, 2
+"""First entry of the key of a random stream: what it is for."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Everything that the rounds need to know and that never changes; ``play`` explains the fields."""
+
+    weights: Weights
+    private: tuple[tuple[SampleSet, ...], ...]
+    n: tuple[int, ...]
+    draws: Draws
+    stratified: bool
+    memory: int
+    order: Order
+    activity: float
+    max_silence: int
+    variables: tuple[IntArray, ...]
+    label: int | None
+    classes: int | None
+    statistic: Callable[[Any], Any] | None
+    support: Callable[[Any], Any] | None
+    metrics: Mapping[str, Callable[[Any, int], float]]
+    on_fault: Policy
+    root: np.random.SeedSequence
+
+    @property
+    def n_agents(self) -> int:
+        return len(self.private)
+
+    @property
+    def n_variables(self) -> int:
+        """Shared variables in all."""
+        return 1 + max(int(columns.max()) for columns in self.variables)
+
+    def peers(self, agent: int) -> list[tuple[int, float]]:
+        """Whom an agent listens to, with α_ij."""
+        b = self.weights.off_diagonal
+        row = slice(b.indptr[agent], b.indptr[agent + 1])
+        return [(int(j), float(weight)) for j, weight in zip(b.indices[row], b.data[row])]
+
+    def shares(self, agent: int) -> FloatArray:
+        """How an agent's own weight is spread over its sample sets: by their numbers of rows."""
+        rows = np.array([samples.n for samples in self.private[agent]], dtype=np.float64)
+        return rows / rows.sum() if rows.size else rows
+
+    def label_column(self, agent: int) -> int | None:
+        """Where the label is among an agent's own columns; None if it does not model it."""
+        if self.label is None:
+            return None
+        found = np.flatnonzero(self.variables[agent] == self.label)
+        return int(found[0]) if found.size else None
+
+    def rules(self, agent: int) -> Rules:
+        """What a draw of an agent must look like."""
+        return Rules(
+            n=self.n[agent],
+            columns=self.variables[agent],
+            n_shared=self.n_variables,
+            stratified=self.stratified,
+            label=self.label_column(agent),
+            classes=self.classes,
+            support=self.support,
+        )
+
+    def seed(self, purpose: int, *key: int) -> int:
+        """An integer of 63 bits that depends on the seed and the key alone, so not on order or number of processes."""
+        child = np.random.SeedSequence(self.root.entropy, spawn_key=(*self.root.spawn_key, purpose, *key))
+        return int(child.generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+    def fingerprint(self, agents: Sequence[Any]) -> dict[str, str]:
+        """What two runs must share for one to go on where the other stopped; the number of rounds is not part of it."""
+        callables = [self.statistic, self.support]
+        return {
+            "agents": ", ".join(type(agent).__qualname__ for agent in agents),
+            "weights": _digest([self.weights.to_dense()]),
+            "private data": _digest(
+                [a for sets in self.private for s in sets for a in (s.values, s.mask(), s.row_weights)]
+            ),
+            "seed": f"{self.root.entropy} {self.root.spawn_key}",
+            "n": str(self.n),
+            "variables": str([columns.tolist() for columns in self.variables]),
+            "rules of play": f"{self.draws} {self.stratified} {self.memory} {self.order} {self.activity} {self.max_silence}",
+            "on_fault": self.on_fault,
+            "label": f"{self.label} {self.classes}",
+            "functions": str([getattr(f, "__qualname__", type(f).__qualname__) for f in callables if f is not None]),
+            "metrics": str(list(self.metrics)),
+        }
+
+
+def draw_seed(setting: Setting, round: int, agent: int, consumer: int, version: int) -> int:
+    """The seed of the samples that ``agent`` draws in a round for one consumer (or for all: ``n_agents``)."""
+    return setting.seed(_DRAW, round, agent, consumer, version)
+
+
+def check_seed(setting: Setting, round: int, agent: int) -> int:
+    """The seed of the samples by which an agent is compared with theory after a round."""
+    return setting.seed(_CHECK, round, agent)
+
+
+def awake_seed(setting: Setting, round: int) -> int:
+    """The seed that decides who is awake in a round of asynchronous play."""
+    return setting.seed(_AWAKE, round)
+
+
+def prepare(
+    agents: Sequence[Any],
+    weights: Weights,
+    private: Sequence[Any],
+    *,
+    n: Any,
+    draws: Draws,
+    stratified: bool,
+    memory: int,
+    order: Order,
+    activity: float,
+    max_silence: int,
+    variables: Sequence[Any] | None,
+    label: int | None,
+    classes: int | None,
+    statistic: Callable[[Any], Any] | None,
+    support: Callable[[Any], Any] | None,
+    metrics: Mapping[str, Callable[[Any, int], float]] | None,
+    on_fault: Policy,
+    seed: Seed,
+) -> Setting:
+    """Check all arguments of ``play`` that govern the rounds."""
+    n_agents = _check_agents(agents, weights, private, stratified)
+    require(draws in ("broadcast", "separate"), "draws", draws, "'broadcast' or 'separate'")
+    orders = ("simultaneous", "sequential", "asynchronous")
+    require(order in orders, "order", order, f"one of {orders}")
+    require(on_fault in POLICIES, "on_fault", on_fault, f"one of {POLICIES}")
+    require_count("memory", memory)
+    require_count("max_silence", max_silence)
+    require(isinstance(activity, (int, float)) and 0 < activity <= 1, "activity", activity, "a number in (0, 1]")
+    for name, function in (("statistic", statistic), ("support", support), *(metrics or {}).items()):
+        require(function is None or callable(function), name, function, "callable")
+    sets = tuple(_sample_sets(private[i], i, weights.self_weights[i]) for i in range(n_agents))
+    columns = _columns(variables, sets, n_agents)
+    setting = Setting(
+        weights=weights,
+        private=sets,
+        n=_sizes(n, n_agents),
+        draws=draws,
+        stratified=bool(stratified),
+        memory=int(memory),
+        order=order,
+        activity=float(activity),
+        max_silence=int(max_silence),
+        variables=columns,
+        label=_label(label, 1 + max(int(c.max()) for c in columns)),
+        classes=None,
+        statistic=statistic,
+        support=support,
+        metrics=dict(metrics or {}),
+        on_fault=on_fault,
+        root=seed_sequence(seed),
+    )
+    return _with_classes(setting, classes)
+
+
+# ---------------------------------------------------------------------- checks
+
+
+def require(holds: bool, name: str, value: object, rule: str) -> None:
+    """Raise InvalidInput about an argument of ``play``."""
+    if not holds:
+        raise InvalidInput(f"{name} is {value!r}; it must be {rule}")
+
+
+def require_count(name: str, value: object, least: int = 1) -> None:
+    """Raise InvalidInput unless an argument is an integer, at least ``least``."""
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    require(whole and value >= least, name, value, f"an integer, at least {least}")  # type: ignore[operator]
+
+
+def _check_agents(agents: Sequence[Any], weights: Weights, private: Sequence[Any], stratified: bool) -> int:
+    if not isinstance(weights, Weights):
+        raise InvalidInput(f"weights must be a Weights object, got {type(weights).__name__}; see Weights.from_dense")
+    if len(agents) != weights.n_agents or len(private) != weights.n_agents:
+        raise InvalidInput(
+            f"the weights are for {weights.n_agents} agents, but there are {len(agents)} agents and {len(private)} items "
+            "of private data; give one each (None for an agent without data)"
+        )
+    for i, agent in enumerate(agents):
+        if not isinstance(agent, GenerativeAgent):
+            raise InvalidInput(
+                f"agent {i} is a {type(agent).__name__} without fit or sample; see expfam_game.bridge for adapters",
+                agent=i,
+            )
+        if stratified and not hasattr(agent, "sample_stratified"):
+            raise InvalidInput(f"agent {i} ({type(agent).__name__}) has no sample_stratified(n, seed)", agent=i)
+    weights.require_anchored()
+    return weights.n_agents
+
+
+def _sample_sets(private: Any, agent: int, self_weight: float) -> tuple[SampleSet, ...]:
+    """An agent's own data as sample sets; none where it gives its data no weight."""
+    several = isinstance(private, (list, tuple)) and any(isinstance(part, SampleSet) for part in private)
+    parts: Any = private if several else () if private is None else (private,)
+    try:
+        sets = tuple(contiguous(SampleSet.of(part)) for part in parts)
+    except InvalidInput as problem:
+        raise InvalidData(f"private data of agent {agent}: {problem}", agent=agent) from None
+    sets = tuple(part for part in sets if part.n)
+    if self_weight > 0 and not sets:
+        raise InvalidWeights(
+            f"agent {agent} has no private data, but self-weight {self_weight:g}; give it self-weight 0", agent=agent
+        )
+    return sets if self_weight > 0 else ()
+
+
+def _columns(
+    variables: Sequence[Any] | None, sets: Sequence[Sequence[SampleSet]], n_agents: int
+) -> tuple[IntArray, ...]:
+    if variables is None:
+        width = next(part.n_variables for parts in sets for part in parts)
+        columns = tuple(np.arange(width) for _ in range(n_agents))
+        advice = "all agents must have the same variables; or say by variables= which of the shared ones each has"
+    else:
+        require(len(variables) == n_agents, "variables", variables, f"a list of {n_agents} lists of variables")
+        columns = tuple(_indices(chosen, i) for i, chosen in enumerate(variables))
+        advice = "variables= gives it another number"
+    for i, parts in enumerate(sets):
+        for part in parts:
+            if part.n_variables != columns[i].size:
+                raise InvalidData(
+                    f"private data of agent {i} has {part.n_variables} variables, not {columns[i].size}: {advice}",
+                    agent=i,
+                )
+    return columns
+
+
+def _indices(chosen: Any, agent: int) -> IntArray:
+    array = np.asarray(chosen)
+    good = array.ndim == 1 and array.size > 0 and array.dtype.kind in "iu"
+    if not good or array.min() < 0 or np.unique(array).size != array.size:
+        raise InvalidInput(f"variables of agent {agent} are {chosen!r}; give different indices 0, 1, …", agent=agent)
+    return array.astype(np.int64)
+
+
+def _label(label: int | None, n_variables: int) -> int | None:
+    if label is None:
+        return None
+    whole = isinstance(label, (int, np.integer)) and not isinstance(label, bool)
+    require(whole and -n_variables <= label < n_variables, "label", label, f"a column of the {n_variables} variables")
+    return int(label) % n_variables
+
+
+def _with_classes(setting: Setting, classes: int | None) -> Setting:
+    """Classes counted where they are not given, labels checked, and everybody able to hear those it listens to."""
+    if setting.label is None:
+        require(classes is None, "classes", classes, "left out, or given with label=")
+    elif classes is None:
+        highest = [_highest(part, column) for i, column in _labelled(setting) for part in setting.private[i]]
+        classes = 1 + max(highest, default=0)
+    else:
+        require_count("classes", classes)
+    for i, column in _labelled(setting):
+        for part in setting.private[i]:
+            try:
+                part.labels(column, classes or 1)
+            except InvalidData as problem:
+                raise InvalidData(f"private data of agent {i}: {problem}", agent=i) from None
+    for i in range(setting.n_agents):
+        for j, _ in setting.peers(i):
+            if not np.intersect1d(setting.variables[i], setting.variables[j]).size:
+                raise InvalidInput(f"agent {i} listens to agent {j}, but they share no variable", agent=i)
+    return replace(setting, classes=classes)
+
+
+def _labelled(setting: Setting) -> list[tuple[int, int]]:
+    """Agents that model the label, each with the label's column."""
+    columns = ((i, setting.label_column(i)) for i in range(setting.n_agents))
+    return [(i, column) for i, column in columns if column is not None]
+
+
+def _highest(part: SampleSet, column: int) -> int:
+    """The largest observed label."""
+    known = np.broadcast_to(part.mask()[:, column], (part.n,))
+    return int(part.values[known, column].max()) if known.any() else 0
+
+
+def _sizes(n: Any, n_agents: int) -> tuple[int, ...]:
+    try:
+        sizes = np.broadcast_to(np.asarray(n), (n_agents,))
+    except ValueError:
+        raise InvalidInput(f"n is {n!r}; it must be one number, or one for each of {n_agents} agents") from None
+    for agent, size in enumerate(sizes.tolist()):
+        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+            raise InvalidInput(f"n of agent {agent} is {size!r}; it must be an integer, at least 1", agent=agent)
+    return tuple(sizes.tolist())
+
+
+def _digest(arrays: Sequence[Any]) -> str:
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(b"none" if array is None else f"{array.dtype.str}{array.shape}".encode())
+        if array is not None:
+            digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()[:16]

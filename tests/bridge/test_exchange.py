@@ -1,0 +1,407 @@
+"""What agents are given, what is recorded, and what does not matter: order of agents' draws, processes, interruptions."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bridge.players import Coins, Diary, Labels, SeedTeller
+
+import expfam_game as eg
+from expfam_game.bridge import CallableAgent, FamilyAgent, GenerativeAgent, play
+from expfam_game.errors import InvalidCheckpoint, InvalidData, InvalidInput, InvalidWeights, NotAnchored
+from expfam_game.samples import SampleSet
+
+DATA = [np.array([[0], [0], [1]]), np.array([[1], [2]]), np.array([[2], [2], [0]])]
+RING = eg.Weights.ring(3, 0.5, both_ways=True)
+
+
+def same(one, other):
+    """Bitwise the same game."""
+    for name in ("bytes_sent", "weights", "influence"):
+        assert np.array_equal(getattr(one, name), getattr(other, name), equal_nan=True), name
+    for name in ("observed", "predicted", "standard_error", "equilibrium"):
+        assert np.array_equal(getattr(one.theory, name), getattr(other.theory, name), equal_nan=True), name
+    assert one.records == other.records
+    assert one.faults == other.faults
+    return True
+
+
+def diaries(**options):
+    options = {"n": 20, "seed": 1, **options}
+    return play([Diary(), Diary(), Diary()], RING, DATA, 4, **options)
+
+
+def entries(result, agent):
+    return [
+        [(samples.values.tolist(), round(weight, 12)) for samples, weight in entry]
+        for entry in result.agents[agent].entries
+    ]
+
+
+# ---------------------------------------------------------------------- what is heard
+
+
+def test_round_0_fits_own_data_and_later_rounds_the_mixture():
+    result = diaries()
+    for agent in range(3):
+        first, *later = entries(result, agent)
+        assert first == [(DATA[agent].tolist(), 1.0)]
+        assert all(entry[0] == (DATA[agent].tolist(), 0.5) for entry in later)
+        assert [[weight for _, weight in entry] for entry in later] == [[0.5, 0.25, 0.25]] * 4
+
+
+def test_broadcast_batches_are_shared_and_separate_ones_are_not():
+    def heard_from_agent_1(result):
+        return entries(result, 0)[1][1], entries(result, 2)[1][2]
+
+    one, other = heard_from_agent_1(diaries(draws="broadcast"))
+    assert one == other
+    one, other = heard_from_agent_1(diaries(draws="separate"))
+    assert one != other
+
+
+def test_memory_keeps_the_last_rounds_at_equal_parts():
+    result = diaries(memory=2)
+    short, full = entries(result, 0)[1], entries(result, 0)[3]
+    assert [weight for _, weight in short] == [0.5, 0.25, 0.25]
+    assert [weight for _, weight in full] == [0.5, 0.125, 0.125, 0.125, 0.125]
+    assert full[1][0] == entries(result, 0)[2][2][0]  # the older batch of agent 1, which was the newer one of round 2
+
+
+def test_sequential_listeners_hear_the_models_of_the_same_round():
+    """On a chain where each agent copies the one before, one sweep carries agent 0's data to the end."""
+    weights = eg.Weights.from_dense([[1, 0, 0], [1, 0, 0], [0, 1, 0]])
+    data = [np.zeros((3, 1), int), None, None]
+    swept = play([Labels()] * 3, weights, data, 1, n=5, order="sequential", label=0, classes=2)
+    np.testing.assert_array_equal(swept.theory.observed[1], [[1, 0]] * 3)
+    together = play([Labels()] * 3, weights, data, 1, n=5, label=0, classes=2)
+    assert np.isnan(together.theory.observed[1, 2]).all()
+
+
+def test_asynchronous_agents_sleep_but_not_for_long():
+    result = play([Diary()] * 3, RING, DATA, 60, n=5, order="asynchronous", activity=0.2, max_silence=4, seed=2)
+    awake = [len(agent.entries) - 1 for agent in result.agents]
+    assert all(60 / 4 <= count < 50 for count in awake)
+    eager = play([Diary()] * 3, RING, DATA, 10, n=5, order="asynchronous", activity=1.0)
+    assert [len(agent.entries) for agent in eager.agents] == [11] * 3
+
+
+def test_T11_listeners_see_the_variables_that_both_model():
+    variables = [[0, 1], [1, 2], [2, 0, 3]]
+    data = [np.array([[1, 0]]), np.array([[1, 1]]), np.array([[0, 1, 1]])]
+    result = play([Coins(2), Coins(2), Coins(3)], eg.Weights.complete(3, 0.5), data, 1, n=10, variables=variables)
+    assert [agent.masks for agent in result.agents] == [
+        [[True, True], [False, True], [True, False]],
+        [[True, True], [True, False], [False, True]],
+        [[True, True, True], [False, True, False], [True, False, False]],
+    ]
+    sent = dict(zip(map(tuple, result.edges.tolist()), result.bytes_sent[1].tolist()))
+    assert sent == {(0, 1): 10, (0, 2): 10, (1, 0): 10, (1, 2): 10, (2, 0): 10, (2, 1): 10}
+
+
+def test_T11_shared_marginals_obey_T2_and_private_variables_are_untouched():
+    """Coins 0 is shared by all, coin 1 is agent 0's own: its own data alone decide it."""
+    data = [np.array([[1, 0], [1, 0], [1, 1], [1, 0]]), np.array([[0], [0], [1], [0]])]
+    result = play(
+        [Coins(2), Coins(1)],
+        eg.Weights.complete(2, 0.5),
+        data,
+        30,
+        n=5000,
+        variables=[[0, 1], [0]],
+        statistic=lambda x: x[:, :1],
+        seed=3,
+    )
+    assert result.theory.within(7.0, rounds=slice(None))
+    np.testing.assert_allclose(result.theory.equilibrium, [[0.75], [0.5]])
+    assert result.agents[0].p[1] == 0.25
+
+
+def test_sample_sets_of_several_kinds_share_the_own_weight_by_rows():
+    sets = [SampleSet([[0], [1], [2]]), SampleSet([[1]], row_weights=[3.0])]
+    result = play([Diary(), Labels()], eg.Weights.complete(2, 0.4), [sets, DATA[1]], 1, n=5)
+    assert [weight for _, weight in entries(result, 0)[1]] == [0.3, 0.1, 0.6]
+
+
+def test_agents_without_numpy_arrays_are_heard():
+    class Foreign:
+        """An array of another library: all it offers is DLPack."""
+
+        def __init__(self, array):
+            self.array = array
+
+        def __dlpack__(self, **options):
+            return self.array.__dlpack__(**options)
+
+        def __dlpack_device__(self):
+            return self.array.__dlpack_device__()
+
+    def fit(samples, weights, model):
+        return sum(w * s.normalized_weights() @ s.values for s, w in zip(samples, weights))
+
+    agents = [CallableAgent(fit, lambda model, n, seed: Foreign(np.full((n, 1), model[0]))) for _ in range(2)]
+    result = play(agents, eg.Weights.complete(2, 0.5), [Foreign(np.array([[1.0]])), [[3.0]]], 40, n=3)
+    np.testing.assert_allclose([agent.model[0] for agent in result.agents], [5 / 3, 7 / 3])
+
+
+def test_a_jax_model_plays():
+    jax = pytest.importorskip("jax")
+
+    def fit(samples, weights, model):
+        return sum(w * s.normalized_weights() @ jax.numpy.asarray(s.values) for s, w in zip(samples, weights))
+
+    def sample(model, n, seed):
+        key = jax.random.PRNGKey(seed % 2**32)
+        return model + jax.random.normal(key, (n, 1))
+
+    agents = [CallableAgent(fit, sample) for _ in range(2)]
+    data = [[[0.0]], [[3.0]]]
+    result = play(agents, eg.Weights.complete(2, 0.5), data, 10, n=500, statistic=lambda x: x)
+    assert result.theory.within(7.0)
+    np.testing.assert_allclose(result.theory.equilibrium, [[1.0], [2.0]])
+
+
+# ---------------------------------------------------------------------- what is recorded
+
+
+def test_metrics_callback_and_bytes():
+    seen = []
+    result = diaries(
+        metrics={"share of class 2": lambda agent, index: agent.p[2], "index": lambda agent, index: index},
+        callback=lambda round, agents, records: seen.append((round, len(agents), [r["agent"] for r in records])),
+    )
+    assert seen == [(t, 3, [0, 1, 2]) for t in range(5)]
+    assert result.metric("index").tolist() == [[0, 1, 2]] * 5
+    assert result.metric("share of class 2")[-1, 1] == result.agents[1].p[2]
+    assert result.edges.tolist() == [[0, 1], [0, 2], [1, 0], [1, 2], [2, 0], [2, 1]]
+    assert result.bytes_sent.tolist() == [[0] * 6] + [[160] * 6] * 4
+
+
+def test_a_metric_of_an_agent_that_was_never_fitted_is_nan():
+    weights = eg.Weights.from_dense([[1, 0], [1, 0]])
+    result = play([Labels(), Labels()], weights, [DATA[0], None], 1, metrics={"p": lambda agent, _: agent.p[0]})
+    assert np.isnan(result.metric("p")[0, 1])
+    assert not np.isnan(result.metric("p")[1, 1])
+
+
+def test_no_rounds_is_isolated_learning():
+    result = play([Labels()] * 3, RING, DATA, 0, label=0)
+    np.testing.assert_allclose(result.theory.predicted[0], [[2 / 3, 1 / 3, 0], [0, 1 / 2, 1 / 2], [1 / 3, 0, 2 / 3]])
+    np.testing.assert_allclose(result.influence.sum(axis=1), 1.0)
+    assert result.influence[0, 1] > 0
+
+
+def test_the_agents_passed_in_do_not_change():
+    agent = Labels()
+    result = play([agent] * 3, RING, DATA, 1)
+    assert not hasattr(agent, "p")
+    assert len({id(a) for a in result.agents}) == 3
+    assert isinstance(agent, GenerativeAgent)
+
+
+# ---------------------------------------------------------------------- what does not matter
+
+
+@pytest.mark.parametrize("order", ["simultaneous", "sequential", "asynchronous"])
+@pytest.mark.parametrize("draws", ["broadcast", "separate"])
+def test_same_seed_same_game_and_other_seed_another(order, draws):
+    def game(seed):
+        return play([Labels()] * 3, RING, DATA, 5, n=30, label=0, order=order, draws=draws, memory=2, seed=seed)
+
+    assert same(game(7), game(7))
+    assert game(7).records == game(8).records
+    assert not np.array_equal(game(7).theory.observed, game(8).theory.observed)
+    assert same(game(np.random.default_rng(7)), game(np.random.default_rng(7)))
+
+
+def test_seeds_of_a_draw_do_not_depend_on_who_else_draws():
+    """Agent 0 says the same in round 1 whether or not others talk, and whatever comes first."""
+    alone = eg.Weights.from_dense([[1.0, 0, 0], [0, 1, 0], [0.5, 0, 0.5]])
+    crowd = eg.Weights.from_dense([[0.5, 0.25, 0.25], [0.25, 0.5, 0.25], [0.25, 0.25, 0.5]])
+    one = play([Diary()] * 3, alone, DATA, 1, n=20, seed=5)
+    other = play([Diary()] * 3, crowd, DATA, 1, n=20, seed=5)
+    assert entries(one, 2)[1][1][0] == entries(other, 2)[1][1][0]
+
+
+@pytest.mark.parametrize(("draws", "expected"), [("broadcast", 7), ("separate", 12)])
+@pytest.mark.parametrize("order", ["simultaneous", "sequential"])
+def test_no_seed_is_used_twice(order, draws, expected):
+    """Two rounds: every separate draw has a seed of its own, and every broadcast of another model, also in one round."""
+    result = play([SeedTeller()] * 3, RING, DATA, 2, n=1, draws=draws, order=order, seed=3)
+    heard = [seed for agent in result.agents for entry in agent.entries[1:] for seed in entry[1:]]
+    assert len(heard) == 12
+    # Simultaneous: three batches a round. Sequential: agent 0 asks 1 and 2, then 1 asks 0, 2 asks 1 (0 is unchanged), and
+    # in the next round 0 asks 2 (1 is unchanged), 1 asks 0, 2 asks 1.
+    assert len(set(heard)) == (6 if (order, draws) == ("simultaneous", "broadcast") else expected)
+
+
+@pytest.mark.parametrize("draws", ["broadcast", "separate"])
+def test_two_processes_play_the_same_game_as_one(draws):
+    family = eg.families.Gaussian(3)
+    rng = np.random.default_rng(0)
+    data = [rng.normal(i, 1.0, size=(40, 3)) for i in range(3)]
+
+    def game(parallel):
+        agents = [FamilyAgent(family) for _ in data]
+        return play(agents, RING, data, 2, n=100, statistic=lambda x: x, draws=draws, parallel=parallel, seed=6)
+
+    one, two = game(1), game(2)
+    assert same(one, two)
+    for a, b in zip(one.agents, two.agents):
+        assert np.array_equal(a.natural_, b.natural_)
+
+
+# ---------------------------------------------------------------------- checkpoints
+
+SCRIPT = """
+import os, signal, sys
+import numpy as np
+import expfam_game as eg
+from expfam_game.bridge import FamilyAgent, play
+
+folder, kill_round, order = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+family = eg.families.Gaussian(2)
+rng = np.random.default_rng(0)
+data = [rng.normal(i, 1.0, size=(30, 2)) for i in range(3)]
+
+def callback(round, agents, records):
+    if round == kill_round:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+play([FamilyAgent(family) for _ in data], eg.Weights.ring(3, 0.4), data, 6, n=50, memory=3, order=order,
+     statistic=abs, metrics={"mean": lambda agent, i: agent.mean_[0]}, callback=callback, checkpoint=folder, seed=9)
+"""
+
+
+@pytest.mark.parametrize(("order", "kill_round"), [("simultaneous", 4), ("asynchronous", 3)])
+def test_a_killed_game_goes_on_to_the_same_result(tmp_path, order, kill_round):
+    family = eg.families.Gaussian(2)
+    rng = np.random.default_rng(0)
+    data = [rng.normal(i, 1.0, size=(30, 2)) for i in range(3)]
+    rounds_played = []
+
+    def game(checkpoint):
+        rounds_played.clear()
+        return play(
+            [FamilyAgent(family) for _ in data],
+            eg.Weights.ring(3, 0.4),
+            data,
+            6,
+            n=50,
+            memory=3,
+            order=order,
+            statistic=abs,
+            metrics={"mean": lambda agent, i: agent.mean_[0]},
+            callback=lambda round, agents, records: rounds_played.append(round),
+            checkpoint=checkpoint,
+            seed=9,
+        )
+
+    command = [sys.executable, "-c", SCRIPT, str(tmp_path / "game"), str(kill_round), order]
+    killed = subprocess.run(command, capture_output=True, timeout=120, env=os.environ)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    (tmp_path / "game" / "state-00099.pickle.part").write_bytes(b"half a file")
+    resumed = game(tmp_path / "game")
+    assert not list((tmp_path / "game").glob("*.part"))
+    assert rounds_played == list(range(kill_round, 7))
+    whole = game(None)
+    assert rounds_played == list(range(7))
+    assert same(resumed, whole)
+    for a, b in zip(resumed.agents, whole.agents):
+        assert np.array_equal(a.natural_, b.natural_)
+
+
+def test_a_finished_game_can_be_read_again_and_prolonged(tmp_path):
+    def game(rounds, checkpoint):
+        return play([Labels()] * 3, RING, DATA, rounds, n=30, label=0, memory=2, seed=7, checkpoint=checkpoint)
+
+    assert same(game(3, tmp_path), game(3, None))
+    assert same(game(3, tmp_path), game(3, None))
+    assert same(game(6, tmp_path), game(6, None))
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "game.json",
+        "letters-00005.pickle",
+        "letters-00006.pickle",
+        "state-00006.pickle",
+    ]
+    with pytest.raises(InvalidInput, match="has played 6 rounds; rounds is 3"):
+        game(3, tmp_path)
+
+
+def test_another_games_folder_is_refused(tmp_path):
+    play([Labels()] * 3, RING, DATA, 1, seed=7, checkpoint=tmp_path)
+    with pytest.raises(InvalidCheckpoint, match="holds another game: its seed are '7 "):
+        play([Labels()] * 3, RING, DATA, 1, seed=8, checkpoint=tmp_path)
+    with pytest.raises(InvalidCheckpoint, match="private data"):
+        play([Labels()] * 3, RING, [DATA[0], DATA[0], DATA[2]], 1, seed=7, checkpoint=tmp_path)
+
+
+def test_damaged_checkpoints_say_so(tmp_path):
+    play([Labels()] * 3, RING, DATA, 1, checkpoint=tmp_path)
+    (tmp_path / "state-00001.pickle").write_bytes(b"nonsense")
+    with pytest.raises(InvalidCheckpoint, match=r"state-00001.pickle cannot be read \(UnpicklingError"):
+        play([Labels()] * 3, RING, DATA, 1, checkpoint=tmp_path)
+    Path(tmp_path / "game.json").write_text("{")
+    with pytest.raises(InvalidCheckpoint, match="game.json cannot be read"):
+        play([Labels()] * 3, RING, DATA, 1, checkpoint=tmp_path)
+
+
+def test_agents_that_cannot_be_pickled_cannot_be_kept(tmp_path):
+    class Half(Labels):
+        def __deepcopy__(self, memo):
+            return Half()
+
+        def __reduce__(self):
+            raise TypeError("a socket is open")
+
+    with pytest.raises(InvalidCheckpoint, match=r"cannot be pickled, .*a socket is open"):
+        play([Half()], eg.Weights.complete(1, 1.0), [DATA[0]], 1, checkpoint=tmp_path)
+
+
+# ---------------------------------------------------------------------- arguments
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"rounds": -1}, InvalidInput, "rounds is -1"),
+        ({"rounds": 1.0}, InvalidInput, "rounds is 1.0"),
+        ({"n": 0}, InvalidInput, "n of agent 0 is 0"),
+        ({"n": [5, 5]}, InvalidInput, "one for each of 3 agents"),
+        ({"n": [5, 5, 2.5]}, InvalidInput, "n of agent 0 is 5.0"),
+        ({"draws": "both"}, InvalidInput, "draws is 'both'"),
+        ({"order": "random"}, InvalidInput, "order is 'random'"),
+        ({"on_fault": "ignore"}, InvalidInput, "on_fault is 'ignore'"),
+        ({"memory": 0}, InvalidInput, "memory is 0"),
+        ({"max_silence": 0}, InvalidInput, "max_silence is 0"),
+        ({"activity": 0.0}, InvalidInput, "activity is 0.0"),
+        ({"timeout": -1}, InvalidInput, "timeout is -1"),
+        ({"parallel": 0}, InvalidInput, "parallel is 0"),
+        ({"metrics": {"accuracy": 3}}, InvalidInput, "accuracy is 3; it must be callable"),
+        ({"label": 1}, InvalidInput, "label is 1"),
+        ({"classes": 3}, InvalidInput, "classes is 3"),
+        ({"label": 0, "classes": 2}, InvalidData, "private data of agent 1: row 1 has the label"),
+        ({"statistic": lambda x: x[:1], "n": 4}, InvalidInput, "statistic returned shape"),
+        ({"weights": np.eye(3)}, InvalidInput, "weights must be a Weights object"),
+        ({"weights": eg.Weights.ring(2)}, InvalidInput, "the weights are for 2 agents"),
+        ({"weights": eg.Weights.from_dense([[0, 1, 0], [1, 0, 0], [0, 0, 1]])}, NotAnchored, "agents 0, 1"),
+        ({"private": [DATA[0], DATA[1], None]}, InvalidWeights, "agent 2 has no private data, but self-weight 0.5"),
+        ({"private": [DATA[0], DATA[1], [[np.nan]]]}, InvalidData, "private data of agent 2: row 0, variable 0 is nan"),
+        ({"private": [DATA[0], DATA[1], [[1, 2]]]}, InvalidData, "private data of agent 2 has 2 variables, not 1"),
+        ({"agents": [Labels(), object(), Labels()]}, InvalidInput, "agent 1 is a object without fit or sample"),
+        ({"agents": [Coins(1)] * 3, "stratified": True}, InvalidInput, r"agent 0 \(Coins\) has no sample_stratified"),
+        ({"variables": [[0], [0]]}, InvalidInput, "a list of 3 lists"),
+        ({"variables": [[0], [0], [0.5]]}, InvalidInput, "variables of agent 2"),
+        ({"variables": [[0], [0], [1]]}, InvalidInput, "agent 0 listens to agent 2, but they share no variable"),
+        ({"seed": -1}, InvalidInput, "seed is -1"),
+    ],
+    ids=str,
+)
+def test_bad_arguments_are_named(change, error, message):
+    arguments = {"agents": [Labels()] * 3, "weights": RING, "private": DATA, "rounds": 1, **change}
+    with pytest.raises(error, match=message):
+        play(**arguments)
