@@ -29,6 +29,10 @@ CLAIMS = {
     "C5": "no agent can gain more than regret_upper nats by deviating from the profile",
 }
 
+STATEMENTS = CLAIMS | {
+    "C6": "each box contains exactly one equilibrium of the agents with different statistics, and no other is in the cover",
+}
+
 _READABLE = 512
 """Arrays with more entries than this are written in base64."""
 
@@ -65,7 +69,7 @@ class Claim:
     Attributes
     ----------
     name : str
-        ``"C1"`` … ``"C5"``.
+        ``"C1"`` … ``"C6"``.
     grade : Grade or None
         None if the claim is not made.
     reason : str
@@ -79,7 +83,7 @@ class Claim:
     @property
     def statement(self) -> str:
         """What is claimed, as a sentence."""
-        return CLAIMS[self.name]
+        return STATEMENTS[self.name]
 
     def __str__(self) -> str:
         why = f" ({self.reason})" if self.reason else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -12,10 +12,13 @@ from tqdm.auto import tqdm
 import expfam_game
 from expfam_game._typing import FloatArray
 from expfam_game.certificates import balls, c2_contraction, c3_mean, c4_natural, c5_regret
+from expfam_game.certificates.c6_search import certify_profile
 from expfam_game.certificates.certificate import CLAIMS, Certificate, Claim, Grade
+from expfam_game.certificates.equilibria import EquilibriaCertificate
 from expfam_game.certificates.rounding import Arithmetic
 from expfam_game.errors import CertificationFailed, ExpfamGameError, InvalidInput
 from expfam_game.game.game import Game
+from expfam_game.game.heterogeneous import HeterogeneousGame
 
 EXACT_AGENTS = 30
 """Up to so many agents, and ``EXACT_WORK``, the equilibrium mean itself is computed in rational numbers."""
@@ -28,18 +31,38 @@ NATURAL_WORK = 2e5
 of that or less where they are not."""
 
 
+@overload
 def certify(
     game: Game,
     sol: Any,
     *,
     grade: Literal["auto", "exact", "rigorous", "float"] = "auto",
     precision: int = 128,
-) -> Certificate:
+) -> Certificate: ...
+
+
+@overload
+def certify(
+    game: HeterogeneousGame,
+    sol: Any,
+    *,
+    grade: Literal["auto", "exact", "rigorous", "float"] = "auto",
+    precision: int = 128,
+) -> EquilibriaCertificate: ...
+
+
+def certify(
+    game: Game | HeterogeneousGame,
+    sol: Any,
+    *,
+    grade: Literal["auto", "exact", "rigorous", "float"] = "auto",
+    precision: int = 128,
+) -> Certificate | EquilibriaCertificate:
     """Prove bounds on how far a profile is from the equilibrium of the game, and on what anybody can gain by deviating.
 
     Parameters
     ----------
-    game : Game
+    game : Game or HeterogeneousGame
     sol : Solution, or anything with ``mean`` and ``natural``
         The profile, two arrays of shape (n_agents, dim). ``natural`` may be None; C4 and C5 are then not claimed.
     grade : {"auto", "exact", "rigorous", "float"}
@@ -52,14 +75,16 @@ def certify(
 
     Returns
     -------
-    Certificate
+    Certificate or EquilibriaCertificate
+        For a ``HeterogeneousGame`` on a finite space an ``EquilibriaCertificate``: a box around ``sol.natural`` with exactly
+        one equilibrium (C6). It is proved in balls whatever the grade asked for, unless that is ``"exact"`` or ``"float"``.
 
     Raises
     ------
     NotAnchored
         If the equilibrium is not unique (C1).
     CertificationFailed
-        If C2 or C3 cannot be proved.
+        If C2, C3 or C6 cannot be proved.
 
     Notes
     -----
@@ -76,17 +101,33 @@ def certify(
     >>> certificate.claims["C3"].grade.value, certificate.max_error < 1e-15
     ('exact', True)
     """
+    if isinstance(game, HeterogeneousGame) and hasattr(sol, "natural"):
+        return _certify_heterogeneous(game, sol, grade, precision)
     if not isinstance(game, Game) or not hasattr(sol, "mean") or not hasattr(sol, "natural"):
         raise InvalidInput(
             "certify takes a Game and a Solution (or anything with arrays mean and natural), in this order"
         )
+    _require_options(grade, precision)
+    # Shown after two seconds, on terminals only.
+    with tqdm(total=len(CLAIMS), desc="certifying", unit=" claims", delay=2.0, disable=None, leave=False) as bar:
+        return _certificate(game, sol, grade, int(precision), bar.update)
+
+
+def _require_options(grade: str, precision: Any) -> None:
     if grade not in ("auto", "exact", "rigorous", "float"):
         raise InvalidInput(f"grade is {grade!r}; it must be 'auto', 'exact', 'rigorous' or 'float'")
     if not isinstance(precision, (int, np.integer)) or not 53 <= precision <= 1 << 16:
         raise InvalidInput(f"precision is {precision!r}; it must be an integer from 53 to 65536")
-    # Shown after two seconds, on terminals only.
-    with tqdm(total=len(CLAIMS), desc="certifying", unit=" claims", delay=2.0, disable=None, leave=False) as bar:
-        return _certificate(game, sol, grade, int(precision), bar.update)
+
+
+def _certify_heterogeneous(game: HeterogeneousGame, sol: Any, grade: str, precision: int) -> EquilibriaCertificate:
+    _require_options(grade, precision)
+    if grade in ("exact", "float"):
+        raise InvalidInput(
+            f"grade is {grade!r}; C6, the claim about agents with different statistics, is proved in ball arithmetic only: "
+            "use 'rigorous' or 'auto'"
+        )
+    return certify_profile(game, sol.natural, int(precision))
 
 
 def _certificate(game: Game, sol: Any, grade: str, precision: int, tick: Callable[[int], object]) -> Certificate:

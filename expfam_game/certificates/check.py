@@ -1,26 +1,47 @@
 """The checker: verifies a certificate line by line and trusts nothing that made it.
 
-It reads the weights, the means and the family of the game, and calls the inequality of each claim; it solves nothing.
+It reads the weights, the means and the family of the game, or the exact tables of agents with different statistics, and
+calls the inequality of each claim; it solves nothing.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
+from flint import ctx
 from scipy import sparse
 
 from expfam_game._typing import FloatArray
-from expfam_game.certificates import c1_anchored, c2_contraction, c3_mean, c4_natural, c5_regret
+from expfam_game.certificates import (
+    c1_anchored,
+    c2_contraction,
+    c3_mean,
+    c4_natural,
+    c5_regret,
+    c6_cover,
+    c6_krawczyk,
+    equilibria,
+)
 from expfam_game.certificates.balls import NoBallModel
 from expfam_game.certificates.certificate import Certificate, Grade, require_format
+from expfam_game.certificates.equilibria import EquilibriaCertificate
 from expfam_game.errors import CertificateRejected, ExpfamGameError
 
 if TYPE_CHECKING:
     from expfam_game.game.game import Game
+    from expfam_game.game.heterogeneous import HeterogeneousGame
 
 
-def check(game: Game, certificate: Certificate) -> bool:
+@overload
+def check(game: Game, certificate: Certificate) -> bool: ...
+
+
+@overload
+def check(game: HeterogeneousGame, certificate: EquilibriaCertificate) -> bool: ...
+
+
+def check(game: Game | HeterogeneousGame, certificate: Certificate | EquilibriaCertificate) -> bool:
     """Verify every claim of a certificate against the game.
 
     Claims of grade ``exact`` and ``rigorous`` are proved anew. A claim of grade ``float`` is computed anew and compared;
@@ -28,8 +49,8 @@ def check(game: Game, certificate: Certificate) -> bool:
 
     Parameters
     ----------
-    game : Game
-    certificate : Certificate
+    game : Game or HeterogeneousGame
+    certificate : Certificate or EquilibriaCertificate
 
     Returns
     -------
@@ -39,7 +60,7 @@ def check(game: Game, certificate: Certificate) -> bool:
     Raises
     ------
     CertificateRejected
-        Its attribute ``claim`` names the line that failed: ``"format"``, ``"game"``, or ``"C1"`` … ``"C5"``.
+        Its attribute ``claim`` names the line that failed: ``"format"``, ``"game"``, or ``"C1"`` … ``"C6"``.
 
     Examples
     --------
@@ -54,9 +75,13 @@ def check(game: Game, certificate: Certificate) -> bool:
     ...
     expfam_game.errors.CertificateRejected: C3: error_bound is smaller than what can be proved
     """
+    if isinstance(certificate, EquilibriaCertificate):
+        return _check_equilibria(game, certificate)
     if not isinstance(certificate, Certificate):
         raise CertificateRejected("format", f"expected a Certificate, got {type(certificate).__name__}")
     require_format(certificate)
+    if hasattr(game, "exact_tables"):
+        raise CertificateRejected("game", "the certificate is about a game whose agents share a statistic")
     _require("game", certificate.fingerprint == game.fingerprint(), "the certificate is about another game")
     _require("game", certificate.mean.shape == game.means.shape, "the game has another shape")
     alpha = game.weights.matrix
@@ -167,3 +192,56 @@ def _require_grade(c: Certificate, name: str, best: Grade) -> None:
     grade = c.claims[name].grade
     reason = f"the arithmetic gives at best the grade {best.value}, not {grade}"
     _require(name, grade is not None and grade.rank >= best.rank, reason)
+
+
+# ---------------------------------------------------------------------- C6
+
+
+def _check_equilibria(game: Any, c: EquilibriaCertificate) -> bool:
+    equilibria.require_format(c)
+    if not hasattr(game, "exact_tables"):
+        raise CertificateRejected("game", "the certificate is about agents with different statistics")
+    if not game.is_finite:
+        raise CertificateRejected("game", f"the game lives on {game.space}; C6 is about finite sample spaces")
+    _require("game", c.fingerprint == game.fingerprint(), "the certificate is about another game")
+    _require("game", c.natural.shape[1] == sum(game.dims), "the game has another number of statistics")
+    _require("C6", c.claims["C6"].grade is not Grade.EXACT, "ball arithmetic gives at best the grade rigorous")
+    with ctx.workprec(c.precision):
+        balls = c6_krawczyk.BallGame(game.exact_tables())
+        for k in range(c.n_equilibria):
+            _check_box(balls, c, k)
+        if c.cover is not None:
+            _check_cover(balls, c, c.cover)
+    return True
+
+
+def _check_box(balls: c6_krawczyk.BallGame, c: EquilibriaCertificate, k: int) -> None:
+    lower, upper = c.lower[k], c.upper[k]
+    _require("C6", np.all((lower <= c.natural[k]) & (c.natural[k] <= upper)), f"profile {k} is not in its box")
+    proved = c6_krawczyk.contains_one(balls, lower, upper)
+    _require("C6", proved, f"box {k} is not proved to contain exactly one equilibrium")
+    for other in range(k):
+        apart = np.any((c.upper[other] < lower) | (upper < c.lower[other]))
+        _require("C6", apart, f"boxes {other} and {k} overlap, they may be about the same equilibrium")
+    low, high, index = c6_krawczyk.stability(balls, lower, upper)
+    inside = c.rate_lower[k] <= low and high <= c.rate_upper[k]
+    _require("C6", inside, f"the rate of play at equilibrium {k} is proved only between {low!r} and {high!r}")
+    _require("C6", c.index[k] in (0, index), f"the index of equilibrium {k} is proved to be {index}")
+
+
+def _check_cover(balls: c6_krawczyk.BallGame, c: EquilibriaCertificate, cover: str) -> None:
+    _require("C6", balls.dims == [1, 1], "a cover needs two agents with one parameter each")
+    wide = _given(c.unique_lower), _given(c.unique_upper)
+    for k, (low, high) in enumerate(zip(*wide)):
+        around = np.all((low <= c.lower[k]) & (c.upper[k] <= high))
+        _require("C6", around, f"the box of uniqueness of equilibrium {k} does not contain its box")
+        alone = c6_krawczyk.contains_at_most_one(balls, low, high)
+        _require("C6", alone, f"box {k} of uniqueness is not proved to contain at most one equilibrium")
+    low, high = _given(c.search_lower).tolist(), _given(c.search_upper).tolist()
+    whole = (low[0], high[0]), (low[1], high[1])
+    unique = [((a[0], b[0]), (a[1], b[1])) for a, b in zip(wide[0].tolist(), wide[1].tolist())]
+    ranges = c6_cover.Ranges(balls)
+    gap = c6_cover.first_gap(cover, whole, ranges, unique)
+    _require("C6", not gap, gap)
+    beyond = c.everywhere and any(ranges.reaches_beyond(agent, whole[agent]) for agent in (0, 1))
+    _require("C6", not beyond, "equilibria outside the rectangle are not excluded")

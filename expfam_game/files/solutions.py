@@ -170,6 +170,7 @@ def load_solution(path: str | Path, game: Game | None = None) -> Solution:
             message=str(metadata["message"]),
             history=_history(arrays),
             noise=_noise(arrays, metadata),
+            uniqueness=None,
         )
     except (KeyError, TypeError, ValueError) as problem:
         raise InvalidInput(f"{file}: the saved solution is damaged: {problem!r}") from None

@@ -1,7 +1,10 @@
 """Weights, the game and named examples; imports ``families`` and ``kernels`` only.
 
 Read in this order: ``weights.py`` (who listens to whom), ``game.py`` (the game and everything computed from it),
-``linear.py`` (the linear algebra behind them), ``catalog.py`` (named games).
+``linear.py`` (the linear algebra behind them), ``heterogeneous.py`` (agents with different statistics; beneath it
+``spaces.py``, the sample spaces as points, ``own_means.py``, and ``exact_tables.py``, finite games in rational numbers),
+``cooperation.py`` (what playing is worth, T9), ``partial.py`` (agents who see different variables, T11), ``coupling.py``
+(decoder and encoder, T12), ``catalog.py`` (named games).
 """
 
 import lazy_loader as _lazy

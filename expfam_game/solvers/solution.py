@@ -8,12 +8,14 @@ from enum import Enum
 import numpy as np
 
 from expfam_game._typing import FloatArray, IntArray
+from expfam_game.game.heterogeneous import Uniqueness
 
 
 class Status(Enum):
     """How a solver ended; the value is a sentence."""
 
     CONVERGED = "the error bound, relative to the scale of each statistic, is below the tolerance"
+    RESIDUAL_BELOW_TOLERANCE = "every residual, in standard deviations of its statistic, is below the tolerance"
     REGRET_BELOW_TOLERANCE = "every agent's regret is below the tolerance"
     PRECISION_LIMIT = (
         "rounding errors, not the number of rounds, limit the error bound; it is as small as float64 allows"
@@ -96,6 +98,7 @@ class Solution:
         What each agent would gain by its best response, in nats; NaN where θ is.
     error_bound : ndarray, shape (n_agents, dim)
         Bound on ``|μ − μ*|``: ``v_i max_k |residual_k|`` plus rounding (T4), evaluated in float64. ``certify`` proves it.
+        For agents with different statistics no such bound is known: Newton's estimate of the distance to an equilibrium.
     status : Status
     steps : int
         Rounds played.
@@ -106,6 +109,9 @@ class Solution:
     history : History or None
     noise : NoiseFloor or None
         Only from sampled play.
+    uniqueness : Uniqueness or None
+        Only for agents with different statistics, whose arrays have NaN behind an agent's own statistics: whether there
+        can be other equilibria (T10).
     """
 
     mean: FloatArray
@@ -118,10 +124,13 @@ class Solution:
     message: str
     history: History | None = None
     noise: NoiseFloor | None = None
+    uniqueness: Uniqueness | None = None
 
     def __repr__(self) -> str:
         agents, dim = self.mean.shape
+        sign = "≤" if self.uniqueness is None else "≈"
+        text = self.status.value if self.uniqueness is None else f"{self.status.value}; {self.uniqueness}"
         return (
             f"Solution({agents} agents × {dim} statistics, {self.solver}, {self.steps} rounds, "
-            f"max regret {np.max(self.regret):.3g} nats, error ≤ {np.max(self.error_bound):.3g}: {self.status.value})"
+            f"max regret {np.max(self.regret):.3g} nats, error {sign} {np.nanmax(self.error_bound):.3g}: {text})"
         )

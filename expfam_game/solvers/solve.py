@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from typing import overload
+
 import numpy as np
 
 from expfam_game._typing import ArrayLike
 from expfam_game.errors import InvalidInput, SolverFailed
 from expfam_game.game.game import Game
+from expfam_game.game.heterogeneous import HeterogeneousGame
 from expfam_game.solvers.base import Observer, Recorder, Solver
+from expfam_game.solvers.best_response import BestResponse
 from expfam_game.solvers.direct import Direct
+from expfam_game.solvers.heterogeneous import HeterogeneousSolver
 from expfam_game.solvers.solution import Solution, Status
 
 
+@overload
 def solve(
     game: Game,
     solver: Solver | None = None,
@@ -21,16 +27,43 @@ def solve(
     history: bool = False,
     observe: Observer | None = None,
     progress: bool | None = None,
+) -> Solution: ...
+
+
+@overload
+def solve(
+    game: HeterogeneousGame,
+    solver: HeterogeneousSolver | None = None,
+    *,
+    start: ArrayLike | None = None,
+    throw: bool = True,
+    history: bool = False,
+    observe: Observer | None = None,
+    progress: bool | None = None,
+) -> Solution: ...
+
+
+def solve(
+    game: Game | HeterogeneousGame,
+    solver: Solver | HeterogeneousSolver | None = None,
+    *,
+    start: ArrayLike | None = None,
+    throw: bool = True,
+    history: bool = False,
+    observe: Observer | None = None,
+    progress: bool | None = None,
 ) -> Solution:
-    """Find the unique Nash equilibrium of an anchored game.
+    """Find the unique Nash equilibrium of an anchored game, or one equilibrium of agents with different statistics.
 
     Parameters
     ----------
-    game : Game
-    solver : Solver, optional
-        One of ``expfam_game.solvers``. By default :func:`choose` decides by size and structure.
+    game : Game or HeterogeneousGame
+    solver : Solver or HeterogeneousSolver, optional
+        One of ``expfam_game.solvers``. By default :func:`choose` decides by size and structure; agents with different
+        statistics play :class:`~expfam_game.solvers.BestResponse`.
     start : array_like, shape (n_agents, dim), optional
-        Mean parameters of the first profile, for iterative solvers. By default everybody starts at its own data.
+        Mean parameters of the first profile, for iterative solvers; for a ``HeterogeneousGame`` natural parameters, of
+        shape (n_agents, largest dim). By default everybody starts at its own data.
     throw : bool
         Raise on failure; with False the status of the solution says what happened.
     history : bool
@@ -43,6 +76,7 @@ def solve(
     Returns
     -------
     Solution
+        For a ``HeterogeneousGame`` its field ``uniqueness`` says whether there can be other equilibria (T10).
 
     Raises
     ------
@@ -62,6 +96,8 @@ def solve(
     >>> solution.mean.ravel()
     array([3., 4.])
     """
+    if isinstance(game, HeterogeneousGame):
+        return _solve_heterogeneous(game, solver, start, throw, Recorder(history, observe, progress))
     _ = game.v  # raises unless the weights determine one equilibrium
     method = choose(game) if solver is None else solver
     if not isinstance(method, Solver):
@@ -77,6 +113,22 @@ def solve(
         if solution.status is Status.BOUNDARY:
             game.require_interior(game.equilibrium_mean)
         reached = f"after {solution.steps} rounds with |μ − μ*| ≤ {np.max(solution.error_bound):.2g}"
+        raise SolverFailed(f"{solution.solver}: {solution.message}, {reached}", solution)
+    return solution
+
+
+def _solve_heterogeneous(
+    game: HeterogeneousGame, solver: object, start: ArrayLike | None, throw: bool, recorder: Recorder
+) -> Solution:
+    game.weights.require_anchored()
+    method = BestResponse() if solver is None else solver
+    if not isinstance(method, HeterogeneousSolver):
+        raise InvalidInput(
+            f"solver is {solver!r}; for agents with different statistics give solvers.BestResponse() or solvers.Newton()"
+        )
+    solution = method.run(game, None if start is None else game._one_profile(start), recorder)
+    if throw and not solution.status.success:
+        reached = f"after {solution.steps} rounds with a regret of {np.max(solution.regret):.2g} nats"
         raise SolverFailed(f"{solution.solver}: {solution.message}, {reached}", solution)
     return solution
 
