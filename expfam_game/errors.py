@@ -123,7 +123,7 @@ class CertificateRejected(ExpfamGameError):
     Attributes
     ----------
     claim : str
-        The line that failed: ``"format"``, ``"game"``, or one of ``"C1"`` … ``"C5"``.
+        The line that failed: ``"format"``, ``"game"``, or one of ``"C1"`` … ``"C6"``.
     """
 
     def __init__(self, claim: str, reason: str) -> None:

@@ -98,7 +98,7 @@ class Ranges:
         return law
 
     def reaches_beyond(self, agent: int, edge: Range) -> bool:
-        """Whether equilibria are excluded wherever this agent's parameter lies outside ``edge``.
+        """Whether an equilibrium may have this agent's parameter outside ``edge``; False proves that none has.
 
         Every t_i lies between α_ii m_i + α_ij min φ_i and α_ii m_i + α_ij max φ_i, whatever the other agent does.
         """

@@ -49,7 +49,7 @@ def symmetric_play(
 
     The decoder's best response to the encoder is p(x | z) ∝ data(x) q(z | x), the encoder's to the decoder is
     q(z | x) ∝ prior(z) p(x | z): iterative proportional fitting of the joint law (Sinkhorn). It converges to the
-    I-projection of the start onto the couplings of data and prior, if one has the support of the start. Every coupling is
+    I-projection of the start onto the couplings of data and prior, if one vanishes wherever the start does. Every coupling is
     an equilibrium, so the result is one equilibrium among many; only the start decides which.
 
     Parameters
@@ -75,8 +75,8 @@ def symmetric_play(
 
     References
     ----------
-    R. Sinkhorn, Ann. Math. Statist. 35 (1964); I. Csiszár, Ann. Probab. 3 (1975); D. Schlesinger and B. Flach,
-    arXiv:2307.09883.
+    R. Sinkhorn, Ann. Math. Statist. 35 (1964); I. Csiszár, Ann. Probab. 3 (1975); B. Flach, D. Schlesinger,
+    A. Shekhovtsov, arXiv:2307.09883.
 
     Examples
     --------

@@ -1,0 +1,1 @@
+"""Identities behind the theorems, checked exactly with SymPy; ``pytest proofs/symbolic`` runs them."""
