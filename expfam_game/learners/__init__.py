@@ -2,7 +2,8 @@
 
 Imports ``samples`` and ``kernels`` only. Read in this order: ``mixture.py`` (EM for any mixture with a class label),
 ``bernoulli_mixture.py`` (the default for binary images), ``factor_analysers.py`` (grey images), ``trees.py`` (Chow–Liu
-trees), ``class_conditional.py`` (one density of any make per class), ``autoencoder.py`` (the black box).
+trees), ``class_conditional.py`` (one density of any make per class), ``networks.py``,
+``objectives.py``, ``autoencoder.py`` (the black box).
 """
 
 import lazy_loader as _lazy

@@ -66,7 +66,7 @@ def t9(out: Path, seed: int) -> Reproduction:
     return Reproduction("agent 0 has 10 samples, agent 1 has 100, unit variances", tuple(lines), save(made, out, "T9"))
 
 
-_PRINTED = ((-0.76054952, 0.86180127), (-1.96683486, 2.19199985), (-8.31632246, 8.34933489))
+_PRINTED = ((-8.31632246, 8.34933489), (-1.96683486, 2.19199985), (-0.76054952, 0.86180127))
 _TABLES = np.array([[-14, 14, 3, -11], [19, 4, -6, 16]]) / 10.0
 _DATA = np.array([197, 1, 1, 1]) / 200.0
 
@@ -97,19 +97,19 @@ def t10(out: Path, seed: int) -> Reproduction:
     eg.plots.best_response_field(panels[0], game, view, certificate=proved)
     panels[0].set_title("where best response moves a profile")
     eg.plots.basins(panels[1], game, proved, view)
-    panels[1].set_title("where damped play ends (observed)")
+    panels[1].set_title("where damped play (0.2) ends (observed)")
     eg.plots.basins(panels[2], game, proved, view, damping=1.0)
     panels[2].set_title("undamped play: in the white parts it cycles (observed)")
     _bars(panels[3])
     for k, point in enumerate(_PRINTED):
-        panels[0].annotate(f"({'abc'[k]})", point, textcoords="offset points", xytext=(8, 4))
+        panels[0].annotate(f"E{k + 1}", point, textcoords="offset points", xytext=(8, 4))
     _bifurcation(panels[4], "self_weight", np.arange(1, 25) / 100.0, "self-weight of both agents")
-    _bifurcation(panels[5], "blend", np.arange(15) / 100.0, "overlap: share of the other's statistic")
+    _bifurcation(panels[5], "blend", np.arange(15) / 100.0, r"blend: share of $-\phi_1$ in $\phi_2$")
     shared = eg.certify_all(eg.catalog.three_equilibria(blend=1)).n_equilibria
     lines = [line for k, point in enumerate(_PRINTED) for line in _located(k, point)]
     origin = _limits(np.zeros((1, 2)))[0]
     lines.append(
-        at_most("distance of best response from θ = 0 to (a)", 1e-6, float(np.max(np.abs(origin - _PRINTED[0]))))
+        at_most("distance of best response from θ = 0 to E3", 1e-6, float(np.max(np.abs(origin - _PRINTED[2]))))
     )
     lines.append(
         Line(
@@ -156,10 +156,10 @@ def _located(k: int, printed: tuple[float, float]) -> list[Line]:
         if np.max(np.abs(step)) < 1e-13:
             break
     radius = float(np.max(np.abs(np.linalg.eigvals(np.asarray(game.best_response_jacobian(profile)).reshape(2, 2)))))
-    name = f"equilibrium ({'abc'[k]})"
+    name = f"equilibrium E{k + 1}"
     stable = at_least if k == 1 else at_most
     return [
-        at_most(f"{name}: distance from the printed one", 1e-8, float(np.max(np.abs(profile[:, 0] - printed)))),
+        at_most(f"{name}: distance from T10.md, statement 2", 1e-8, float(np.max(np.abs(profile[:, 0] - printed)))),
         at_most(f"{name}: largest regret [nats]", 1e-13, float(np.max(game.regret(profile)))),
         stable(f"{name}: spectral radius of best response", 1.0, radius),
     ]
@@ -173,10 +173,10 @@ def _bars(ax: Axes) -> None:
         for agent, theta in enumerate((a, b)):
             ax.bar(
                 places + (2 * k + agent - 2) * width, _law(agent, np.array(theta)), width, color=PALETTE[k],
-                alpha=1.0 if agent == 0 else 0.55, label=f"({'abc'[k]}) agent {agent + 1}",
+                alpha=1.0 if agent == 0 else 0.55, label=f"E{k + 1}, agent {agent + 1}",
             )  # fmt: skip
     ax.set(xlabel="state", ylabel="probability", xticks=places)
-    ax.set_title("(a) a shared illusion, (c) the data described")
+    ax.set_title("E1: the data described, E3: a shared hallucination")
     legend(ax)
 
 

@@ -340,6 +340,10 @@ def _draw_cover(
     for letter, colour in (("e", "#E8F1F8"), ("u", PALETTE[4])):
         patches = [Patch((a, c), b - a, d - c) for (a, b, c, d), kind in parts if kind == letter]
         ax.add_collection(PatchCollection(patches, facecolor=colour, edgecolor="#8AA9C0", linewidth=0.4))
+    if known := [(a, c, b - a, d - c) for (a, b, c, d), kind in parts if kind == "u"]:
+        corners = np.array(known)  # far smaller than a pixel: marked at their centres
+        centres = corners[:, :2] + corners[:, 2:] / 2
+        ax.plot(centres[:, 0], centres[:, 1], "s", color=PALETTE[4], markersize=9, zorder=3)
     ax.plot(points[:, 0], points[:, 1], "o", color="black", markersize=4, zorder=4, label="certified equilibrium")
     (a, b, c, d), title = limits
     ax.set(xlim=(a, b), ylim=(c, d), xlabel=r"$\theta_1$", ylabel=r"$\theta_2$", title=title)
@@ -354,7 +358,9 @@ def c6(out: Path, seed: int) -> Reproduction:
     printed = np.array([[-8.31632246, 8.34933489], [-1.96683486, 2.19199985], [-0.76054952, 0.86180127]])
     made, (left, right) = figure("C6: a cover proves that there are exactly three equilibria", height=4.9)
     _draw_cover(left, parts, proved.natural, ((-40, 40, -40, 40), f"{len(parts)} rectangles, blue: free of equilibria"))
-    _draw_cover(right, parts, proved.natural, ((-10.5, 1.5, -1.5, 10.5), "yellow: in a box with at most one"))
+    _draw_cover(
+        right, parts, proved.natural, ((-10.5, 1.5, -1.5, 10.5), "orange, drawn larger: at most one equilibrium")
+    )
     for ax in (left, right):
         ax.set_box_aspect(1)
     legend(right, loc="lower left")

@@ -66,7 +66,10 @@ def t4(out: Path, seed: int) -> Reproduction:
         errors.append(v_norm(mean - goal, v))
     error, bound = np.array(errors), errors[0] * q ** np.arange(121)
     made, (left, right) = figure("T4: simultaneous best response contracts by q in the norm $\\|\\cdot\\|_v$")
-    eg.plots.convergence(left, error, rate=game.spectral_radius, envelope=q, label="error", color=PALETTE[0])
+    proved = eg.certify(game, eg.solve(game))
+    eg.plots.convergence(
+        left, error, rate=game.spectral_radius, envelope=proved.contraction_factor, grade=proved.grade, label="error", color=PALETTE[0]
+    )  # fmt: skip
     left.set(ylim=(1e-16, 3), title="a priori")
     legend(left)
     rounds = np.arange(121)
@@ -148,7 +151,7 @@ def t6(out: Path, seed: int) -> Reproduction:
         play = eg.solvers.AsynchronousPlay(0.5, silence, delay, 0.3, seed=seed + k, max_steps=400)
         errors = _errors(game, play, start)
         rounds = np.arange(errors.size)
-        envelope = errors[0] * game.q ** (rounds // (silence + delay))
+        envelope = errors[0] * game.q ** ((rounds + delay) // (silence + delay))
         clear = errors > _ROUNDING
         worst = max(worst, float(np.max((errors / envelope)[1:][clear[1:]])))
         ends.append(float(errors[-1]))
@@ -156,10 +159,10 @@ def t6(out: Path, seed: int) -> Reproduction:
     long = np.arange(161)
     left.semilogy(
         long,
-        errors[0] * game.q ** (long // (silence + delay)),
+        errors[0] * game.q ** ((long + delay) // (silence + delay)),
         color=GREY,
         linestyle="--",
-        label=r"bound $q^{\lfloor t/(s+\tau)\rfloor}$",
+        label=r"bound $q^{\lfloor (t+\tau)/(s+\tau)\rfloor}$",
     )
     left.set(xlabel="round", ylabel=r"error $\|\mu^t-\mu^*\|_v$", ylim=(1e-14, 2), xlim=(0, 160))
     left.set_title(f"awake half of the time, s = {silence}, τ = {delay}, loss 0.3")
