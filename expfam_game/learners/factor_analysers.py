@@ -102,7 +102,9 @@ class Analysers:
         linear = np.concatenate([self.weighted.transpose(1, 0, 2).reshape(d, k * q), scaled.T], axis=1)
         products = x @ linear
         distance = (x * x) @ self.precision.T - 2.0 * products[:, k * q :] + (self.offset * scaled).sum(axis=1)
-        projected = products[:, : k * q].reshape(-1, k, q).transpose(1, 0, 2) - self.offset[:, None] @ self.weighted
+        projected = (
+            products[:, : k * q].reshape(x.shape[0], k, q).transpose(1, 0, 2) - self.offset[:, None] @ self.weighted
+        )
         explained = ((projected @ self.covariance) * projected).sum(axis=2).T
         return np.asarray(self.log_normaliser - 0.5 * (distance - explained))
 

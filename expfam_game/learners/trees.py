@@ -227,12 +227,12 @@ class MixtureOfTrees(Mixture):
         seen = total > 0
         if not seen.any():
             return
-        share = np.zeros(self.n_components)
         if self.pseudo_count > 0 and self.n_components > 1:
-            share[:] = self.pseudo_count * statistics.squares / total.sum()  # the weight of that many effective rows
-        pool, everything = (pairs.sum(axis=0), total.sum()) if share.any() else (0.0, 1.0)
+            extra = self.pseudo_count * statistics.squares / total.sum()  # the weight of that many effective rows
+            pairs += extra * (pairs.sum(axis=0) / total.sum())
+            total = total + extra
         for k in map(int, np.flatnonzero(seen)):
-            self._replace(c, k, pairs[k] + share[k] / everything * pool, total[k] + share[k])
+            self._replace(c, k, pairs[k], total[k])
 
     def _draw(self, c: int, components: IntArray, rng: np.random.Generator) -> AnyArray:
         shape = (components.size, self.n_features_)
@@ -254,9 +254,9 @@ class MixtureOfTrees(Mixture):
     # ------------------------------------------------------------------ the M-step of one tree
 
     def _replace(self, c: int, k: int, pairs: FloatArray, total: float, first: bool = False) -> None:
-        """The tree that explains the counts best; the present one if it explains them as well."""
-        pairs = pairs / total
-        information = np.zeros_like(pairs)
+        """The tree that explains the counts best; the present one if it explains them as well. Overwrites the counts."""
+        pairs /= total
+        information = np.empty_like(pairs)
         mutual_information(pairs, information)
         order, parent = maximum_spanning_tree(information)
         conditional = self._conditionals(pairs, parent)

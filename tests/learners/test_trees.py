@@ -36,15 +36,17 @@ def tree_probability(parent, conditional, x):
     return p
 
 
+def depth(parent, j):
+    return 0 if parent[j] < 0 else 1 + depth(parent, parent[j])
+
+
 def joint_table(model):
     """p(c, k, x) over all classes, components and states, by plain multiplication."""
     all_states = states(model.n_features_)
     table = np.zeros((*model.component_prob_.shape, len(all_states)))
     for c, k in np.ndindex(model.component_prob_.shape):
         prior = model.class_prob_[c] * model.component_prob_[c, k]
-        table[c, k] = [
-            prior * tree_probability(model.parent_[c, k], model.conditional_[c, k], x) for x in all_states
-        ]
+        table[c, k] = [prior * tree_probability(model.parent_[c, k], model.conditional_[c, k], x) for x in all_states]
     return table
 
 
@@ -131,13 +133,17 @@ def test_T11_completions_have_the_conditional_probabilities():
     assert np.all(np.abs(frequency - conditional) <= bernstein(conditional, n, rows.shape[0]))
 
 
-def test_T11_expected_pairs_given_what_is_observed():
-    model = fitted(d=6, k=1, n_classes=1, seed=5)
-    order, parent, conditional = model.order_[0, 0], model.parent_[0, 0], model.conditional_[0, 0]
+@pytest.mark.parametrize("parent", [[-1, 0, 1, 2, 3, 4], [-1, 0, 0, 0, 0, 0], [-1, 0, 0, 1, 1, 2], [1, 2, -1, 2, 3, 3]])
+def test_T11_expected_pairs_given_what_is_observed(parent):
+    rng = np.random.default_rng(5)
+    parent = np.array(parent)
+    order = np.array(sorted(range(6), key=lambda j: depth(parent, j)))
+    conditional = rng.uniform(0.05, 0.95, size=(6, 2))
+    conditional[parent < 0, 1] = conditional[parent < 0, 0]
     all_states = states(6)
     probability = np.array([tree_probability(parent, conditional, x) for x in all_states])
     for number, observed in enumerate(itertools.product((False, True), repeat=6)):
-        mask, x = np.array([observed]), all_states[[number % 64]]
+        mask, x = np.array([observed]), all_states[[number * 37 % 64]]
         agree = ((all_states == x) | ~mask).all(axis=1)
         posterior = np.where(agree, probability, 0.0) / probability[agree].sum()
         expected, pairs = x.astype(float), np.zeros((6, 6))
@@ -186,29 +192,41 @@ def every_tree(d):
         yield parent
 
 
+def clipped_likelihood(x, weights, parent, margin):
+    """Mean log-likelihood of a tree with the best conditionals within the margin, by counting."""
+    likelihood = 0.0
+    for j, above in enumerate(parent):
+        for condition in (0, 1) if above >= 0 else (None,):
+            rows = np.ones(len(x), dtype=bool) if condition is None else x[:, above] == condition
+            total, ones = weights[rows].sum(), weights[rows & (x[:, j] == 1)].sum()
+            p = min(max(ones / total, margin), 1 - margin)
+            likelihood += ones * np.log(p) + (total - ones) * np.log1p(-p)
+    return likelihood
+
+
 @settings(max_examples=10)
 @given(seed=st.integers(0, 10**6), d=st.integers(3, 5))
 def test_no_spanning_tree_is_better(seed, d):
-    rng = np.random.default_rng(seed)
-    x = states(d)
-    weights = rng.dirichlet(np.full(len(x), 0.7)) + 1e-4  # all states occur, so the margin does not matter
-    weights /= weights.sum()
+    x, weights = states(d), np.random.default_rng(seed).dirichlet(np.full(2**d, 0.7)) + 1e-4
+    weights /= weights.sum()  # all states occur, so a tiny margin does not matter
     model = ChowLiuTree(margin=1e-9, max_iter=1).fit([SampleSet(x, row_weights=weights)])
-    best = -np.inf
-    for parent in every_tree(d):
-        likelihood = 0.0
-        for j, above in enumerate(parent):
-            for value in (0, 1):
-                if above < 0:
-                    p = weights[x[:, j] == value].sum()
-                    likelihood += p * np.log(p)
-                    continue
-                for condition in (0, 1):
-                    given_parent = x[:, above] == condition
-                    both = weights[given_parent & (x[:, j] == value)].sum()
-                    likelihood += both * np.log(both / weights[given_parent].sum())
-        best = max(best, likelihood)
+    best = max(clipped_likelihood(x, weights, parent, 1e-9) for parent in every_tree(d))
     np.testing.assert_allclose(weights @ model.log_prob(x), best, rtol=1e-10)
+
+
+@settings(max_examples=10)
+@given(seed=st.integers(0, 10**6))
+def test_T11_a_tree_gives_way_only_to_a_better_one(seed):
+    """Within a wide margin the tree of most information may explain less than the present one."""
+    x, weights = states(4), np.random.default_rng(seed).dirichlet(np.full(16, 0.3)) + 1e-4
+    weights /= weights.sum()
+    samples = SampleSet(x, row_weights=weights)
+    model = ChowLiuTree(margin=0.3, max_iter=1).fit([samples])
+    for parent in every_tree(4):
+        model.parent_[0, 0] = parent
+        model.order_[0, 0] = sorted(range(4), key=lambda j: depth(parent, j))
+        model.partial_fit([samples])
+        assert weights @ model.log_prob(x) >= clipped_likelihood(x, weights, parent, 0.3) - 1e-10
 
 
 @settings(max_examples=20)
