@@ -88,6 +88,7 @@ def _exercise(family: Family) -> None:
     family.to_mean(theta)
     family.fisher_information(theta)
     family.log_prob(family.sample(theta, 3, 0), theta[:, None])
+    families.mean_statistic(family, family.sample(theta[0], 3, 0))
     for method in ("auto", "samples"):
         family.estimate_mean(theta, 300, 0, method=method)
     family.estimate_mean(theta, 300, 0, method="samples", covariance=True)

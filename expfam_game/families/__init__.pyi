@@ -2,6 +2,7 @@ from .base import Family, MomentEstimate
 from .bernoulli import Bernoulli
 from .categorical import Categorical
 from .counts import Binomial, Geometric, NegativeBinomial, Poisson
+from .data_moments import DataMoments, mean_statistic
 from .directional import VonMises, VonMisesFisher
 from .dirichlet import Beta, Dirichlet
 from .exponential import Exponential, Laplace, Weibull
@@ -20,6 +21,7 @@ __all__ = [
     "Beta",
     "Binomial",
     "Categorical",
+    "DataMoments",
     "DiagonalGaussian",
     "Dirichlet",
     "Exponential",
@@ -42,4 +44,5 @@ __all__ = [
     "VonMises",
     "VonMisesFisher",
     "Weibull",
+    "mean_statistic",
 ]

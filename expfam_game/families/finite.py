@@ -65,12 +65,12 @@ class TableFamily(Family):
         """log probabilities ``(batch, states)`` and A(θ) ``(batch,)``."""
         score = theta @ self._centred.T + self.log_mass
         rows, mode = np.arange(len(score)), score.argmax(axis=-1)
-        peak = score[rows, mode]
-        score -= peak[:, None]
+        score -= score[rows, mode][:, None]
         others = np.exp(score)
         others[rows, mode] = 0.0
         log_sum = np.log1p(others.sum(axis=-1))  # keeps log p of a state with nearly all mass exact
-        return score - log_sum[:, None], peak + log_sum + theta @ self._centre
+        # A from the mode itself: peak and ⟨θ, centre⟩ are large numbers of opposite sign where A is small.
+        return score - log_sum[:, None], np.sum(theta * self.table[mode], axis=-1) + self.log_mass[mode] + log_sum
 
     def _probabilities(self, theta: FloatArray) -> FloatArray:
         p = np.exp(self._log_weights(theta)[0])
@@ -337,6 +337,11 @@ def check_minimal(table: FloatArray, name: str) -> None:
     """Raise unless the constant and the columns of the table are linearly independent."""
     if not len(table):
         raise InvalidInput(f"{name}: no state has positive base measure; at least 2 are needed")
+    if len(table) == 1:
+        raise InvalidInput(
+            f"{name}: the table has one state only, at least 2 are needed; rows are states and columns are statistics: did "
+            "you mean the transpose?"
+        )
     centred = table - table[0]
     scale = np.max(np.abs(centred), axis=0)
     scale[scale == 0.0] = 1.0

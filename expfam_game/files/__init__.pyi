@@ -1,5 +1,5 @@
-from .data import load_array, load_weights
+from .data import batches, load_array, load_weights
 from .games import load_game
 from .solutions import load_solution, save_solution
 
-__all__ = ["load_array", "load_game", "load_solution", "load_weights", "save_solution"]
+__all__ = ["batches", "load_array", "load_game", "load_solution", "load_weights", "save_solution"]

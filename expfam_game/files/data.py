@@ -20,9 +20,10 @@ from scipy import sparse
 from expfam_game._typing import AnyArray, FloatArray
 from expfam_game.errors import InvalidInput, InvalidWeights, MissingExtra
 from expfam_game.files.messages import absent, located
+from expfam_game.game.mapped import PARTS
 from expfam_game.game.weights import Weights
 
-__all__ = ["load_array", "load_weights"]
+__all__ = ["batches", "load_array", "load_weights"]
 
 _CHUNK = 1 << 16
 """Rows of text or Parquet read at a time."""
@@ -60,7 +61,31 @@ def load_array(path: str | Path) -> AnyArray:
 
 
 def batches(path: str | Path) -> Iterator[AnyArray]:
-    """The rows of a file in pieces that fit into memory; at least one piece, which may have no rows."""
+    """The rows of a file in pieces that fit into memory, for files larger than memory.
+
+    Parameters
+    ----------
+    path : str or Path
+        As in :func:`load_array`. An NPY file is one memory-mapped piece, an array of an NPZ file is read at once.
+
+    Yields
+    ------
+    ndarray
+        At least one, which may have no rows.
+
+    Raises
+    ------
+    InvalidInput, MissingExtra
+        As in :func:`load_array`, when the faulty piece is reached.
+
+    Examples
+    --------
+    >>> import expfam_game as eg, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = Path(f"{folder}/counts.csv").write_text("3\\n5\\n")
+    ...     eg.families.mean_statistic(eg.families.Poisson(), batches(f"{folder}/counts.csv")).mean
+    array([4.])
+    """
     file, member = existing(path)
     if file.suffix.lower() == ".npy":
         yield numeric(opened(file, lambda: np.load(file, mmap_mode="r", allow_pickle=False)), str(file))
@@ -264,7 +289,8 @@ def load_weights(
     path : str or Path
         A text table (see :func:`load_array`) with one row of α per agent; a text table whose header is ``i,j,weight`` (any
         names, where the columns are three and the rows are not) with one row per edge, agents counted from zero; an NPZ
-        file of ``scipy.sparse.save_npz``; or an NPY or NPZ file with a dense matrix.
+        file of ``scipy.sparse.save_npz``; an NPY or NPZ file with a dense matrix; or a folder written by
+        :meth:`Weights.save`, whose files are memory-mapped.
     n_agents : int, optional
         For edge lists; by default one more than the largest agent named.
     self_weight : float or sequence of float, optional
@@ -275,6 +301,8 @@ def load_weights(
     InvalidInput, InvalidWeights
         Naming the file and the row.
     """
+    if Path(path).is_dir():
+        return _weights_folder(Path(path), n_agents is not None or self_weight is not None)
     file, _ = existing(path)
     edges = _edge_list(file) if file.suffix.lower() in (".csv", ".tsv", ".txt") else None
     with located(str(file)):
@@ -289,6 +317,15 @@ def load_weights(
             return Weights(matrix)
         except InvalidWeights as problem:
             raise InvalidWeights(f"{problem}{hint}", agent=problem.agent, rule=problem.rule) from None
+
+
+def _weights_folder(folder: Path, scaled: bool) -> Weights:
+    if missing := [f"{name}.npy" for name in PARTS if not (folder / f"{name}.npy").is_file()]:
+        raise InvalidInput(f"{folder}: {', '.join(missing)} is missing; this is no folder written by Weights.save")
+    if scaled:
+        raise InvalidInput(f"{folder}: n_agents and self_weight are for edge lists, but this folder holds a matrix")
+    with located(str(folder)):
+        return Weights.from_files(*(folder / f"{name}.npy" for name in PARTS))
 
 
 def _matrix(path: str | Path, file: Path) -> Any:

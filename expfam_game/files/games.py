@@ -36,7 +36,8 @@ from expfam_game.game.weights import Weights
 CATALOG_PREFIX = "catalog:"
 """``catalog:NAME`` stands for a game of the catalogue wherever a path to a game file is expected."""
 
-FAMILY_NAMES = tuple(sorted(set(families.__all__) - {"Family", "FromStatistic", "MomentEstimate"}))
+_NO_NAMES = {"DataMoments", "Family", "FromStatistic", "MomentEstimate", "mean_statistic"}
+FAMILY_NAMES = tuple(sorted(set(families.__all__) - _NO_NAMES))
 """The families that a game file can name; FromStatistic needs a Python function."""
 
 ISING_TOPOLOGIES = ("chain", "complete", "grid")

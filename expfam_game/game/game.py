@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from numbers import Real
-from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -16,12 +15,10 @@ from tqdm.auto import tqdm
 from expfam_game._typing import AnyArray, ArrayLike, FloatArray
 from expfam_game.errors import BarelyAnchored, BoundaryEquilibrium, InvalidData, InvalidInput, InvalidMeanParameter
 from expfam_game.families.base import Family
+from expfam_game.families.data_moments import summed
 from expfam_game.game import linear
 from expfam_game.game.influence import InfluenceRow, influence_row
 from expfam_game.game.weights import Weights
-
-_CHUNK = 1 << 14
-"""Rows of data read at a time: bounds the memory of the pass over memory-mapped arrays."""
 
 _DENSE_INFLUENCE = 2000
 """Up to this many agents the influence matrix is returned as an array."""
@@ -38,8 +35,8 @@ class Game:
     family : Family
     weights : Weights
     data : sequence, optional
-        One item an agent: an array ``(n_i, *event_shape)`` (also a memory map), an iterator of such arrays (read once),
-        or None for an agent without data, whose self-weight must be zero.
+        One item an agent: an array ``(n_i, *event_shape)`` (also a memory map), an iterator of such arrays (read once, see
+        :func:`~expfam_game.families.mean_statistic`), or None for an agent without data, whose self-weight must be zero.
     means : array_like, shape (n_agents, dim), optional
         The averages m_i of the statistic, instead of ``data``. Rows of agents without data may be NaN.
     counts : array_like of int, shape (n_agents,), optional
@@ -403,62 +400,16 @@ class Game:
         return digest.hexdigest()
 
 
-# ---------------------------------------------------------------------- one pass over data
+# ---------------------------------------------------------------------- helpers
 
 
 def _streamed_mean(family: Family, samples: Any, agent: int) -> tuple[FloatArray, int]:
-    """Average statistic and count in one pass, with compensated sums (Neumaier 1974) across chunks."""
-    total, correction, count = np.zeros(family.dim), np.zeros(family.dim), 0
-    for chunk in _chunks(samples, agent):
-        if len(family.event_shape) == 0 and chunk.shape[1:] == (1,):
-            chunk = chunk[:, 0]
-        if chunk.ndim != 1 + len(family.event_shape):
-            shape = ", ".join(["n", *map(str, family.event_shape)])
-            raise InvalidData(
-                f"agent {agent}: data of {family!r} must have shape ({shape}), one row per sample, got an array with "
-                f"{chunk.ndim} axes and rows of shape {chunk.shape[1:]}",
-                agent=agent,
-            )
-        try:
-            phi = family.statistic(chunk)
-        except InvalidData as problem:
-            row = f" (row {count + problem.agent} of its data)" if count and isinstance(problem.agent, int) else ""
-            raise InvalidData(
-                f"agent {agent}: {problem}{row}", agent=agent, entry=problem.entry, rule=problem.rule
-            ) from None
-        term = np.sum(np.ascontiguousarray(phi.T), axis=1)
-        new = total + term
-        correction += np.where(np.abs(total) >= np.abs(term), (total - new) + term, (term - new) + total)
-        total, count = new, count + phi.shape[0]
-    return (total + correction) / max(count, 1), count
-
-
-def _chunks(samples: Any, agent: int) -> Iterator[AnyArray]:
-    """The rows of an array, or of every array of an iterator, a bounded number at a time."""
-    if hasattr(samples, "__array__") or isinstance(samples, (list, tuple, range)):
-        try:
-            array = samples if isinstance(samples, np.ndarray) else np.asarray(samples)
-        except ValueError as problem:
-            raise InvalidData(f"agent {agent}: data cannot be made an array: {problem}", agent=agent) from None
-        if array.ndim == 0:
-            raise InvalidData(
-                f"agent {agent}: data must be an array of samples, got a single {array.dtype}", agent=agent
-            )
-        for start in range(0, len(array), _CHUNK):
-            yield array[start : start + _CHUNK]
-    elif isinstance(samples, Iterator):
-        for batch in samples:
-            yield from _chunks(np.asarray(batch), agent)
-    else:
-        hint = (
-            "; load it first, for example numpy.load(path, mmap_mode='r')"
-            if isinstance(samples, str | PathLike)
-            else ""
-        )
-        raise InvalidData(
-            f"agent {agent}: data must be an array or an iterator of arrays, got {type(samples).__name__}{hint}",
-            agent=agent,
-        )
+    """Average statistic and count in one pass; zero where there are no samples."""
+    try:
+        sums = summed(family, samples)
+    except InvalidData as problem:
+        raise InvalidData(f"agent {agent}: {problem}", agent=agent, entry=problem.entry, rule=problem.rule) from None
+    return (np.zeros(family.dim), 0) if sums is None else (sums.mean, sums.count)
 
 
 def _numbers(values: ArrayLike, what: str) -> FloatArray:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Real
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from scipy.sparse import csgraph
 
 from expfam_game._typing import ArrayLike, FloatArray, IntArray, Seed
 from expfam_game.errors import InvalidWeights, NotAnchored
+from expfam_game.game import mapped
 from expfam_game.kernels.streams import seed_sequence
 
 if TYPE_CHECKING:
@@ -60,8 +62,8 @@ class Anchoredness:
 class Weights:
     """Row-stochastic weights ``α``: ``α_ii`` is the trust in one's own data, ``α_ij`` in the samples of agent j.
 
-    Make one with a constructor: :meth:`from_dense`, :meth:`from_scipy`, :meth:`from_edges`, :meth:`from_networkx`, or a
-    topology: :meth:`complete`, :meth:`ring`, :meth:`star`, :meth:`grid`, :meth:`erdos_renyi`, :meth:`barabasi_albert`.
+    Make one with a constructor: :meth:`from_dense`, :meth:`from_scipy`, :meth:`from_edges`, :meth:`from_networkx`,
+    :meth:`from_files`, or a topology: :meth:`complete`, :meth:`ring`, :meth:`star`, :meth:`grid`, :meth:`erdos_renyi`, :meth:`barabasi_albert`.
 
     Parameters
     ----------
@@ -217,6 +219,55 @@ class Weights:
             raise InvalidWeights(f"graph must be a NetworkX graph, got {type(graph).__name__}")
         matrix = sparse.csr_array(networkx.to_scipy_sparse_array(graph, weight=weight, dtype=np.float64))
         return cls(matrix) if self_weight is None else _scaled(matrix, self_weight)
+
+    # ------------------------------------------------------------------ files larger than memory
+
+    @classmethod
+    def from_files(
+        cls, indptr: str | PathLike[str], indices: str | PathLike[str], data: str | PathLike[str]
+    ) -> Weights:
+        """From the three arrays of a CSR matrix in NPY files, memory-mapped: for weights larger than memory.
+
+        The files are checked a block at a time and never loaded as a whole; ``matrix`` is backed by them. What works on
+        all rows at once, :attr:`off_diagonal` and so ``solve``, needs as much memory as ever; use
+        :func:`~expfam_game.solvers.stream_equilibrium`. :func:`~expfam_game.files.load_weights` opens a folder written
+        by :meth:`save`.
+
+        Parameters
+        ----------
+        indptr, indices : str or Path
+            int32 or int64, both the same; the columns of each row must increase.
+        data : str or Path
+            float64, positive: zeros are left out.
+
+        Raises
+        ------
+        InvalidInput, InvalidWeights
+            Naming the file, or the row that breaks a rule.
+
+        Examples
+        --------
+        >>> import expfam_game as eg, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     eg.Weights.ring(3).save(folder)
+        ...     eg.files.load_weights(folder).to_dense()
+        array([[0.5, 0.5, 0. ],
+               [0. , 0.5, 0.5],
+               [0.5, 0. , 0.5]])
+        """
+        weights = cls.__new__(cls)
+        weights.matrix = mapped.open_matrix(indptr, indices, data, ROW_SUM_TOLERANCE)
+        return weights
+
+    def save(self, folder: str | PathLike[str]) -> None:
+        """Write ``indptr.npy``, ``indices.npy`` and ``data.npy`` into a folder, for :meth:`from_files`.
+
+        Raises
+        ------
+        InvalidInput
+            If the folder cannot be written.
+        """
+        mapped.save_matrix(self.matrix, folder)
 
     # ------------------------------------------------------------------ topologies
 

@@ -10,6 +10,7 @@ from .natural_gradient import NaturalGradientPlay
 from .newton import Newton
 from .sampled import SampledPlay
 from .solution import History, NoiseFloor, Solution, Status
+from .streaming import StreamedEquilibrium, stream_equilibrium
 
 __all__ = [
     "AsynchronousPlay",
@@ -27,4 +28,6 @@ __all__ = [
     "Solution",
     "Solver",
     "Status",
+    "StreamedEquilibrium",
+    "stream_equilibrium",
 ]

@@ -435,6 +435,16 @@ def test_catalogue_shows_each_game(name: str) -> None:
     assert ("certify" in output) == (name not in ("not_anchored", "boundary"))
 
 
+@pytest.mark.parametrize("name", eg.catalog.heterogeneous_names())
+def test_games_of_agents_with_different_statistics_are_for_python(name: str) -> None:
+    assert name in run("catalog").output
+    output = run("catalog", name).output
+    assert f"The agents have different statistics: this game is for Python, eg.catalog.{name}()" in output
+    assert eg.catalog.describe(name).split(":")[0] in " ".join(output.split())
+    message = complaint("solve", f"catalog:{name}")
+    assert "agents with different statistics, for Python" in message
+
+
 def test_a_game_that_is_not_in_the_catalogue() -> None:
     assert "no game named 'rung' in the catalogue (did you mean 'ring'?)" in complaint("catalog", "rung")
 
@@ -521,7 +531,7 @@ def test_warmup_fills_the_cache_folder(tmp_path):
 def test_warmup_knows_every_family_with_kernels():
     from expfam_game import warmup
 
-    without = {"Family", "MomentEstimate", "FromStatistic", "Product"}
+    without = {"DataMoments", "Family", "FromStatistic", "MomentEstimate", "Product", "mean_statistic"}
     assert set(warmup._MEMBERS) == set(eg.families.__all__) - without
 
 
