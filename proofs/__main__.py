@@ -7,6 +7,7 @@ python -m proofs T4         # symbolic check, numerical reproduction with a pict
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from contextlib import nullcontext
 from enum import StrEnum
@@ -99,10 +100,19 @@ def _wanted(labels: list[str]) -> list[str]:
         elif text.lower() in known:
             found.append(known[text.lower()])
         else:
-            raise typer.BadParameter(
-                f"there is no label {text!r}; give T1 to T12, C1 to C6, or all", param_hint="LABELS"
-            )
+            message = f"there is no label {text!r}; give T1 to T12, C1 to C6, or all{_hint(text, known)}"
+            raise typer.BadParameter(message, param_hint="LABELS")
     return list(dict.fromkeys(found))
+
+
+def _hint(text: str, known: dict[str, str]) -> str:
+    """What was probably meant: parts of a label belong to it, several labels are separated by spaces."""
+    parts = [known.get(re.sub(r"(?<=\d)[a-z]$", "", part)) for part in re.split(r"[\s,;+]+", text.lower()) if part]
+    meant = [part for part in parts if part is not None]
+    if not meant or len(meant) < len(parts):
+        return ""
+    reason = "separate labels by spaces" if len(meant) > 1 else "its parts are checked together"
+    return f". {reason.capitalize()}: python -m proofs {' '.join(meant)}"
 
 
 def _row(rows: list[Row], label: str) -> Row:
@@ -193,6 +203,8 @@ def check(row: Row, out: Path, seed: int, chosen: tuple[Layer, ...], screen: Con
 
 def _report(layer: str, verdict: layers.Verdict, screen: Console) -> bool:
     word, colour = {True: ("holds", "green"), False: ("FAILS", "red"), None: ("skipped", "yellow")}[verdict.holds]
+    if not verdict.applies:
+        word, colour = "—", "dim"
     screen.print(f"  {layer:<9} [{colour}]{word}[/]  ", end="")
     screen.print(verdict.message, markup=False, soft_wrap=True)
     return verdict.holds is not False

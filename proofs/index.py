@@ -22,6 +22,7 @@ from functools import cache
 from pathlib import Path
 
 from proofs.reproduce import LABELS
+from proofs.rocq import check
 
 ROOT = Path(__file__).resolve().parent
 LAYERS = ("prose", "symbolic", "Rocq", "Python", "test", "see it")
@@ -140,7 +141,7 @@ def _theorem(label: str, item: Item) -> str:
     if problem := _file(item):
         return problem
     assert item.target is not None
-    text = rocq_text(item.target)
+    text = check.without_comments(item.target.read_text(encoding="utf-8"))
     if not re.search(rf"^\s*(Theorem|Lemma|Corollary)\s+{re.escape(item.text)}\b", text, re.MULTILINE):
         return f"{item.target.name}: it has no theorem {item.text}"
     if item.text not in printed(text):
@@ -211,23 +212,7 @@ def functions(path: Path) -> frozenset[str]:
     )
 
 
-@cache
-def rocq_text(path: Path) -> str:
-    """A Rocq file without its comments."""
-    text, depth, kept = path.read_text(encoding="utf-8"), 0, []
-    for piece in re.split(r"(\(\*|\*\))", text):
-        depth += (piece == "(*") - (piece == "*)")
-        if depth == 0 and piece != "*)":
-            kept.append(piece)
-    return "".join(kept)
-
-
-@cache
 def printed(text: str) -> frozenset[str]:
     """The theorems whose assumptions a Rocq file prints, directly or as parts of a definition that bundles them."""
-    names = set(re.findall(r"^\s*Print Assumptions\s+([\w']+)\s*\.", text, re.MULTILINE))
-    for name in tuple(names):
-        bundle = re.search(rf"^\s*Definition\s+{re.escape(name)}\b.*?:=(.*?)\.\s*$", text, re.MULTILINE | re.DOTALL)
-        if bundle:
-            names |= set(re.findall(r"[\w']+", bundle[1]))
-    return frozenset(names)
+    text = check.without_comments(text)
+    return frozenset(member for name in check.questions(text) for member in check.members(name, text))

@@ -1,39 +1,35 @@
-"""Running the layers of one label: its symbolic tests, its numerical reproduction, its Rocq files."""
+"""Running the layers of one label: its symbolic tests and its Rocq files."""
 
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from proofs.index import ROOT, Row, rocq_text
-
-LIBRARY = "ExpfamGame"
-CLASSICAL = {"propositional_extensionality", "functional_extensionality_dep", "constructive_indefinite_description"}
-"""The axioms of MathComp-Analysis, the only ones that a proof may use."""
-
-INSTALL_ROCQ = "on Debian or Ubuntu: apt install --no-install-recommends coq libcoq-mathcomp-analysis libcoq-mathcomp-algebra-tactics"
-_SECONDS = 1200
+from proofs.index import ROOT, Row
+from proofs.rocq import check
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """How a layer ended: True, False, or None where it does not apply or cannot be run here, and a sentence."""
+    """How a layer ended: True, False, or None where it was not run, and a sentence.
+
+    A layer is not run where the label has none (``applies`` is False) or where something is not installed.
+    """
 
     holds: bool | None
     message: str
+    applies: bool = True
 
 
 def symbolic(row: Row) -> Verdict:
     """Run the symbolic tests of a label with pytest, in a process of their own."""
     cell = row.cells["symbolic"]
     if cell.reason:
-        return Verdict(None, cell.reason)
+        return Verdict(None, cell.reason, applies=False)
     for module in ("sympy", "pytest"):
         if not _installed(module):
             return Verdict(None, f"{module} is not installed; it comes with: pip install -e '.[test]'")
@@ -48,59 +44,27 @@ def symbolic(row: Row) -> Verdict:
     return Verdict(False, (done.stdout + done.stderr).strip())
 
 
-def rocq(row: Row, announce: Callable[[str], None] = lambda _: None) -> Verdict:
-    """Compile the Rocq files of a label, and those they rest on, in a fresh folder, and read the printed assumptions."""
+def rocq(row: Row, announce: Callable[[str], None] = lambda _: None, folder: Path = check.HERE) -> Verdict:
+    """Check the Rocq files of a label, and those they rest on, exactly as ``rocq/check.py`` does.
+
+    Every theorem that the index names must be among those whose assumptions were verified.
+    """
     cell = row.cells["Rocq"]
     if cell.reason:
-        return Verdict(None, cell.reason)
-    compiler = shutil.which("coqc")
-    if compiler is None:
-        return Verdict(None, f"Rocq (coqc) is not installed; {INSTALL_ROCQ}")
-    files, axioms = closure(cell.targets()), set()
-    with tempfile.TemporaryDirectory() as scratch:
-        for path in files:
-            shutil.copy(path, scratch)
-        for path in files:
-            announce(path.name)
-            command = [compiler, "-q", "-w", "none", "-Q", ".", LIBRARY, path.name]
-            try:
-                done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, timeout=_SECONDS)
-            except subprocess.TimeoutExpired:
-                return Verdict(False, f"{path.name}: not compiled within {_SECONDS} seconds")
-            output = done.stdout + done.stderr
-            if done.returncode and re.search(r"Cannot find a physical path|Unable to locate library", output):
-                return Verdict(None, f"MathComp is not installed for {compiler}; {INSTALL_ROCQ}")
-            if done.returncode:
-                return Verdict(False, f"{path.name} does not compile:\n{output.strip()}")
-            axioms |= used_axioms(output)
-    if foreign := axioms - CLASSICAL:
-        return Verdict(False, f"unexpected axioms: {', '.join(sorted(foreign))}")
-    names = ", ".join(item.text for item in cell.items)
-    rest = "the classical axioms of MathComp-Analysis" if axioms else "no axioms"
-    return Verdict(True, f"{len(files)} files compiled, {rest}: {names}")
-
-
-def closure(files: list[Path]) -> list[Path]:
-    """The files and all files of the library that they require, in an order in which they can be compiled."""
-    done: list[Path] = []
-
-    def visit(path: Path) -> None:
-        if path in done:
-            return
-        for names in re.findall(rf"From\s+{LIBRARY}\s+Require\s+(?:Import|Export)?\s*([\w\s]+?)\.", rocq_text(path)):
-            for name in names.split():
-                visit(path.with_name(f"{name}.v"))
-        done.append(path)
-
-    for path in files:
-        visit(path)
-    return done
-
-
-def used_axioms(output: str) -> set[str]:
-    """The axioms in the answers to ``Print Assumptions``, without their paths."""
-    names = re.findall(r"^([A-Za-z_][\w.']*)(?=\s*:(?!\S))", output, flags=re.MULTILINE)
-    return {name.rsplit(".", 1)[-1] for name in names} - {"Axioms"}
+        return Verdict(None, cell.reason, applies=False)
+    try:
+        results = check.verify([row.label], folder, started=lambda name: announce(f"{name}.v"))
+    except check.NotInstalled as problem:
+        return Verdict(None, str(problem))
+    except check.Refused as problem:
+        return Verdict(False, str(problem))
+    verified = {(result.file, result.theorem): result.axioms for result in results}
+    named = [(item.target.stem, item.text) for item in cell.items if item.target is not None]
+    if missing := [f"{theorem} ({file}.v)" for file, theorem in named if (file, theorem) not in verified]:
+        return Verdict(False, f"not among the theorems whose assumptions were verified: {', '.join(missing)}")
+    rest = "the classical axioms of MathComp-Analysis" if any(verified.values()) else "no axioms"
+    files = len({result.file for result in results})
+    return Verdict(True, f"{files} files checked by coqc and coqchk, {rest}: {', '.join(name for _, name in named)}")
 
 
 def _installed(module: str) -> bool:

@@ -2,6 +2,7 @@
 
 import importlib
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -15,9 +16,10 @@ from typer.testing import CliRunner
 import proofs
 from proofs import layers
 from proofs.__main__ import app
-from proofs.index import LAYERS, ROOT, IndexFormatError, printed, read, rocq_text
+from proofs.index import LAYERS, ROOT, Cell, IndexFormatError, Item, Row, printed, read
 from proofs.reproduce import LABELS, Reproduction, reproduction
 from proofs.reproduce.common import at_least, at_most, equal, within
+from proofs.rocq import check
 
 ROWS = {row.label: row for row in read()}
 RUNNER = CliRunner()
@@ -136,48 +138,149 @@ def test_a_table_that_cannot_be_read_says_where(tmp_path, text, message):
         read(path)
 
 
-def test_comments_in_rocq_files_do_not_count(tmp_path):
-    path = tmp_path / "x.v"
-    path.write_text("(* Print Assumptions a. (* nested *) *) Theorem b : True.\nPrint Assumptions b.\n")
-    assert printed(rocq_text(path)) == {"b"}
+def test_comments_in_rocq_files_do_not_count():
+    text = "(*\nPrint Assumptions a. (* nested *)\nPrint Assumptions c. *) Theorem b : True.\nPrint Assumptions b.\n"
+    assert printed(text) == {"b"}
 
 
 # ---------------------------------------------------------------------- running
 
 
 def test_dependencies_are_compiled_first():
-    order = [path.stem for path in layers.closure([ROOT / "rocq" / "game.v"])]
+    files = check.project_files()
+    order = check.with_imports({"game"}, files)
     assert order[-1] == "game"
     assert order.index("averaging") < order.index("mixture")
-    assert set(order) >= {"averaging", "mixture", "gibbs", "expfam", "game"}
+    assert set(order) == {"averaging", "mixture", "gibbs", "expfam", "game"}
 
 
 def test_axioms_are_read_from_the_answers():
-    answer = "Axioms:\nboolp.propositional_extensionality : forall P Q : Prop,\n  P = Q\nmine : False\n"
-    assert layers.used_axioms(answer) == {"propositional_extensionality", "mine"}
-    assert layers.used_axioms("Closed under the global context\n") == set()
+    answer = (
+        "Axioms:\nboolp.propositional_extensionality : forall P Q : Prop,\n  P = Q\nmine : False\n"
+        "loop is assumed to be guarded.\n"
+    )
+    assert check.axioms(answer) == {"propositional_extensionality", "mine", "loop"}
+    assert check.axioms("Closed under the global context\n") == set()
 
 
-def test_without_rocq_the_layer_is_skipped_with_advice(monkeypatch):
-    monkeypatch.setattr(layers.shutil, "which", lambda _: None)
-    verdict = layers.rocq(ROWS["T2"])
+@pytest.mark.parametrize("label", [label for label in LABELS if not ROWS[label].cells["Rocq"].reason])
+def test_the_rocq_check_of_a_label_covers_the_files_of_its_row(label):
+    files = check.project_files()
+    assert {path.stem for path in ROWS[label].cells["Rocq"].targets()} <= check.select(
+        [label], files, check.table_labels(files)
+    )
+
+
+HONEST = "Theorem honest : True.\nProof. exact I. Qed.\nPrint Assumptions honest.\n"
+LIE = "Theorem lie : False.\nProof. Admitted.\n"
+UNGUARDED = "Unset Guard Checking.\nFixpoint loop (n : nat) : False := loop n.\nSet Guard Checking.\n"
+
+
+def _theory(tmp_path, text, name="game"):
+    """A folder like proofs/rocq with one file, which stands for T2, and the row of the index that names its theorem."""
+    folder = tmp_path / "rocq"
+    folder.mkdir()
+    (folder / f"{name}.v").write_text(text)
+    (folder / "_CoqProject").write_text(f"-Q . ExpfamGame\n{name}.v\n")
+    (folder / "README.md").write_text(f"| {name}.v | T2 | `honest` | none |\n")
+    cell = Cell((Item("honest", folder / f"{name}.v"),))
+    return Row("T2", "a statement", {"Rocq": cell}), folder
+
+
+def test_without_rocq_the_layer_is_skipped_with_advice(tmp_path, monkeypatch):
+    monkeypatch.setattr(check.shutil, "which", lambda _: None)
+    row, folder = _theory(tmp_path, HONEST)
+    verdict = layers.rocq(row, folder=folder)
     assert verdict.holds is None
-    assert "apt install" in verdict.message
+    assert verdict.applies
+    assert "apt-get install" in verdict.message
 
 
-def _fake_compiler(tmp_path, monkeypatch, script):
-    path = tmp_path / "coqc"
-    path.write_text(f"#!{sys.executable}\n{script}\n")
-    path.chmod(0o755)
-    monkeypatch.setattr(layers.shutil, "which", lambda _: str(path))
+def test_a_label_without_rocq_says_why():
+    verdict = layers.rocq(ROWS["T9"])
+    assert verdict == layers.Verdict(None, ROWS["T9"].cells["Rocq"].reason, applies=False)
+    done = RUNNER.invoke(app, ["T9", "--only", "rocq"])
+    assert done.exit_code == 0
+    assert re.search(r"Rocq\s+— ", done.output)
+    assert "skipped" not in done.output
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        (LIE + HONEST, "Admitted"),
+        (UNGUARDED + HONEST, "Unset Guard Checking"),
+        ("Axiom lie : False.\n" + HONEST, "Axiom"),
+        ("Parameters (lie : False).\n" + HONEST, "Parameters"),
+        ("#[bypass_check(guard)] Fixpoint loop (n : nat) : False := loop n.\n" + HONEST, "bypass_check"),
+        ("Unset (* a (* nested *) comment *) Positivity\n Checking.\n" + HONEST, "Positivity"),
+    ],
+)
+def test_forbidden_words_are_refused_even_without_rocq(tmp_path, monkeypatch, text, word):
+    monkeypatch.setattr(check.shutil, "which", lambda _: None)
+    row, folder = _theory(tmp_path, text)
+    verdict = layers.rocq(row, folder=folder)
+    assert verdict.holds is False
+    assert re.search(rf"game\.v: .*{word}.* is not allowed", verdict.message, re.DOTALL)
+
+
+def test_forbidden_words_in_comments_are_allowed():
+    assert not check.FORBIDDEN.search(check.without_comments("(* not (* Admitted *) *) Theorem a : True."))
+
+
+needs_rocq = pytest.mark.skipif(not (shutil.which("coqc") and shutil.which("coqchk")), reason="Rocq is not installed")
+
+
+@needs_rocq
+def test_a_sound_theory_holds(tmp_path):
+    row, folder = _theory(tmp_path, HONEST)
+    verdict = layers.rocq(row, folder=folder)
+    assert verdict == layers.Verdict(True, "1 files checked by coqc and coqchk, no axioms: honest")
+
+
+@needs_rocq
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (LIE + HONEST, "coqchk: .*lie"),
+        (LIE + HONEST.replace("exact I", "destruct lie"), "honest depends on lie"),
+        (UNGUARDED + HONEST, "coqchk: .*loop"),
+        (UNGUARDED + HONEST.replace("exact I", "destruct (loop 0)"), "honest depends on loop"),
+        ("Variable lie : False.\n" + HONEST, "coqchk: .*lie"),
+        (HONEST.replace("honest", "other"), r"not among .* honest \(game.v\)"),
+        (HONEST.replace("Print Assumptions honest.", ""), "0 questions on assumptions"),
+        (HONEST.replace("exact I.", ""), "coqc .*game.v"),
+    ],
+)
+def test_what_the_words_do_not_show_is_refused_by_the_tools(tmp_path, monkeypatch, text, words):
+    monkeypatch.setattr(check, "FORBIDDEN", re.compile("(?!)"))  # as if the list of words had a gap
+    row, folder = _theory(tmp_path, text)
+    verdict = layers.rocq(row, folder=folder)
+    assert verdict.holds is False
+    assert re.search(words, verdict.message, re.DOTALL), verdict.message
+
+
+@needs_rocq
+def test_algebraic_files_may_not_use_even_classical_axioms(tmp_path, monkeypatch):
+    text = (
+        "Require Import Coq.Logic.FunctionalExtensionality.\n"
+        "Theorem honest (f g : nat -> nat) : (forall x, f x = g x) -> f = g.\n"
+        "Proof. exact (functional_extensionality f g). Qed.\nPrint Assumptions honest.\n"
+    )
+    row, folder = _theory(tmp_path, text)
+    assert layers.rocq(row, folder=folder).holds is True
+    monkeypatch.setattr(check, "ALGEBRAIC", {"game"})
+    verdict = layers.rocq(row, folder=folder)
+    assert verdict.holds is False
+    assert "honest depends on functional_extensionality_dep" in verdict.message
 
 
 @pytest.mark.parametrize(
     ("script", "holds", "words"),
     [
-        ("print('Closed under the global context')", True, "no axioms"),
-        ("print('Axioms:\\nmine : False')", False, "unexpected axioms: mine"),
-        ("print('Error: no'); raise SystemExit(1)", False, "does not compile"),
+        ("print('Axioms:\\nmine : False')", False, "honest depends on mine"),
+        ("print('Closed under the global context\\n' * 2)", False, "1 questions on assumptions, 2 answers"),
+        ("print('Error: no'); raise SystemExit(1)", False, "Error: no"),
         (
             "print('Cannot find a physical path bound to mathcomp'); raise SystemExit(1)",
             None,
@@ -186,10 +289,23 @@ def _fake_compiler(tmp_path, monkeypatch, script):
     ],
 )
 def test_the_verdict_on_rocq_follows_the_compiler(tmp_path, monkeypatch, script, holds, words):
-    _fake_compiler(tmp_path, monkeypatch, script)
-    verdict = layers.rocq(ROWS["T2"])
+    for tool in ("coqc", "coqchk"):
+        path = tmp_path / tool
+        path.write_text(f"#!{sys.executable}\n{script}\n")
+        path.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    row, folder = _theory(tmp_path, HONEST)
+    verdict = layers.rocq(row, folder=folder)
     assert verdict.holds is holds
     assert words in verdict.message
+
+
+def test_a_file_outside_the_project_is_refused(tmp_path):
+    row, folder = _theory(tmp_path, HONEST)
+    (folder / "extra.v").write_text(HONEST)
+    verdict = layers.rocq(row, folder=folder)
+    assert verdict.holds is False
+    assert "_CoqProject and the folder differ in ['extra']" in verdict.message
 
 
 def test_the_table_is_printed_and_complete():
@@ -237,6 +353,8 @@ def test_a_failing_symbolic_check_fails(tmp_path, monkeypatch):
     ("arguments", "words"),
     [
         (["T99"], "there is no label 'T99'"),
+        (["T10a"], "Its parts are checked together: python -m proofs T10"),
+        (["t4,T10b"], "Separate labels by spaces: python -m proofs T4 T10"),
         (["--only", "rocq"], "it needs a label"),
         (["T1", "--out", str(Path(proofs.__file__))], "cannot be a folder"),
         (["T1", "--seed", "-1"], "seed"),
@@ -268,6 +386,11 @@ def test_help_explains_the_columns():
 )
 def test_lines_judge(line, holds):
     assert line.holds is holds
+
+
+def test_a_monte_carlo_line_says_what_is_accepted():
+    line = within("x", 1.0, 1.5, 0.1)
+    assert (line.theory, line.found) == ("1", "1.5 ± 0.1 s.e., accepted within 7")
 
 
 @pytest.mark.parametrize("label", ["T3", "T6", "T9", "T11", "C6"])

@@ -72,9 +72,10 @@ def at_least(quantity: str, bound: float, found: float) -> Line:
 
 
 def within(quantity: str, theory: float, found: float, standard_error: float, sigmas: float = 7.0) -> Line:
-    """A Monte-Carlo number and its standard error."""
+    """A Monte-Carlo number with its standard error, accepted within so many of them."""
     agrees = abs(found - theory) <= sigmas * standard_error
-    return Line(quantity, f"{theory:.5g}", f"{found:.5g} ± {standard_error:.1g}", bool(agrees))
+    shown = f"{found:.5g} ± {standard_error:.1g} s.e., accepted within {sigmas:g}"
+    return Line(quantity, f"{theory:.5g}", shown, bool(agrees))
 
 
 def v_norm(x: FloatArray, v: FloatArray) -> float:

@@ -15,7 +15,6 @@ from expfam_game.solvers.base import IterativeSolver
 from proofs.reproduce.common import (
     GREY,
     PALETTE,
-    Line,
     Reproduction,
     at_least,
     at_most,
@@ -24,6 +23,7 @@ from proofs.reproduce.common import (
     legend,
     save,
     v_norm,
+    within,
 )
 
 _ROUNDING = 1e-13
@@ -288,12 +288,7 @@ def t8(out: Path, seed: int) -> Reproduction:
             left.errorbar(
                 [a], [observed], yerr=[7 * relative * expected], fmt="o", color=colour, markersize=4, capsize=3
             )
-            lines.append(
-                Line(
-                    f"floor, {exchange}, self-weight {a}", f"{expected:.5g}", f"{observed:.5g} ± {relative * expected:.1g}",
-                    abs(observed / expected - 1) <= 7 * relative,
-                )
-            )  # fmt: skip
+            lines.append(within(f"floor, {exchange}, self-weight {a}", expected, observed, relative * expected))
     left.set(
         xlabel="self-weight a: trust in real data",
         ylabel="variance of a mean parameter",

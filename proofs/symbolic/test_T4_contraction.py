@@ -56,7 +56,7 @@ def test_T4_the_inverse_is_non_negative(size):
 
 
 def test_T4_two_agents_in_closed_form():
-    """v = (2 − a₂ …): with weights b, c to each other, v = (1 + b, 1 + c)/(1 − bc), ρ(B)² = bc, q = 1 − 1/max v."""
+    """With weights b, c to each other, v = (1 + b, 1 + c)/(1 − bc), ρ(B)² = bc, q = 1 − 1/max v."""
     b, c = sp.symbols("b c", positive=True)
     others = sp.Matrix([[0, b], [c, 0]])
     assert is_zero((sp.eye(2) - others).inv() * ones(2) - sp.Matrix([1 + b, 1 + c]) / (1 - b * c))

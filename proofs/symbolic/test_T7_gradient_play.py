@@ -70,8 +70,9 @@ def test_T7_two_agents_determinant_is_positive():
 
 
 def test_T7_equal_scales_would_not_do():
-    """C = I fails: for a chain that amplifies, (I − B) + (I − B)ᵀ has a negative eigenvalue although ρ(B) = 0."""
-    others = sp.Matrix([[0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1], [0, 0, 0, 0]])
+    """C = I fails: for a star, (I − B) + (I − B)ᵀ has a negative eigenvalue although ρ(B) = 0. With the scales
+    of T7 the form is positive definite for it, and for a chain."""
+    chain = sp.Matrix([[0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1], [0, 0, 0, 0]])
     many = sp.zeros(6, 6)
     for leaf in range(1, 6):
         many[leaf, 0] = 1  # five agents without data who listen to agent 0 only
@@ -79,7 +80,7 @@ def test_T7_equal_scales_would_not_do():
     assert plain.det() == 2**6 - 5 * 2**4 == -16
     scale, _, symmetric = lyapunov(many)
     assert symmetric.is_positive_definite
-    assert lyapunov(others)[2].is_positive_definite
+    assert lyapunov(chain)[2].is_positive_definite
     assert scale[0, 0] == 6
 
 
