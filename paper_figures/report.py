@@ -1,0 +1,170 @@
+"""What every figure returns, and how it is saved: PNG, PDF, JSON and a section of the page with all results."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmarks.report import environment, save_json
+from expfam_game._typing import ArrayLike
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_DPI = 150
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One number of a figure, over seeds.
+
+    ``wanted`` is the value to reach (``">= 0.91"``), as text that starts with ``>=`` or ``<=``, or empty where there is none.
+    """
+
+    what: str
+    values: tuple[float, ...]
+    wanted: str = ""
+    unit: str = ""
+
+    @classmethod
+    def of(cls, what: str, values: ArrayLike, wanted: str = "", unit: str = "") -> Finding:
+        """From one number per seed."""
+        return cls(what, tuple(float(value) for value in np.atleast_1d(np.asarray(values, dtype=float))), wanted, unit)
+
+    @property
+    def median(self) -> float:
+        return float(np.median(self.values))
+
+    @property
+    def spread(self) -> tuple[float, float]:
+        """Smallest and largest over the seeds."""
+        return min(self.values), max(self.values)
+
+    @property
+    def holds(self) -> bool | None:
+        """Whether the median reaches ``wanted``; None where nothing is asked."""
+        if not self.wanted:
+            return None
+        relation, limit = self.wanted[:2], float(self.wanted[2:])
+        return self.median >= limit if relation == ">=" else self.median <= limit
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that one figure has to say.
+
+    Attributes
+    ----------
+    findings : sequence of Finding
+        The numbers that the text may quote.
+    reading : str
+        Markdown: the honest reading, also where exchange does not help.
+    figures : mapping of str to matplotlib Figure
+        By file name without extension.
+    settings : mapping
+        What was chosen, and on which data it was chosen.
+    series : mapping
+        Numbers behind the curves, for the JSON file.
+    """
+
+    findings: Sequence[Finding]
+    reading: str
+    figures: Mapping[str, Figure]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    series: Mapping[str, Any] = field(default_factory=dict)
+
+
+def save(report: Report, name: str, title: str, claim: str, out: Path, *, seconds: float, command: str) -> list[Path]:
+    """Write ``out/<figure>.png`` and ``.pdf`` of every figure and ``out/<name>.json``."""
+    out.mkdir(parents=True, exist_ok=True)
+    written = []
+    for stem, figure in report.figures.items():
+        for suffix in (".png", ".pdf"):
+            # Without the date the same numbers give the same file.
+            metadata = {"CreationDate": None} if suffix == ".pdf" else {}
+            figure.savefig(out / f"{stem}{suffix}", dpi=_DPI, metadata=metadata)
+            written.append(out / f"{stem}{suffix}")
+    content = {
+        **environment(),
+        "name": name,
+        "title": title,
+        "claim": claim,
+        "command": command,
+        "seconds": seconds,
+        "figures": list(report.figures),
+        "findings": [_plain(finding) for finding in report.findings],
+        "reading": report.reading,
+        "settings": dict(report.settings),
+        "series": dict(report.series),
+    }
+    return [*written, save_json(out / f"{name}.json", content)]
+
+
+def _plain(finding: Finding) -> dict[str, Any]:
+    low, high = finding.spread
+    return {
+        "what": finding.what,
+        "median": finding.median,
+        "low": low,
+        "high": high,
+        "values": finding.values,
+        "unit": finding.unit,
+        "wanted": finding.wanted,
+        "holds": finding.holds,
+    }
+
+
+# ---------------------------------------------------------------------- the page
+
+_HEAD = """# Results
+
+Written by `python -m paper_figures` from the JSON files beside the pictures; do not edit. Official test sets; settings were chosen
+on a validation split of the training set. Every number is the median over the seeds, with the smallest and the largest.
+"""
+
+
+def write_page(page: Path, folder: Path, names: Sequence[str]) -> Path:
+    """One section for each figure whose JSON file is in ``folder``, in the order of ``names``."""
+    sections = [_HEAD]
+    for name in names:
+        if (path := folder / f"{name}.json").is_file():
+            sections.append(_section(json.loads(path.read_text(encoding="utf-8")), folder, page.parent))
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text("\n".join(sections), encoding="utf-8")
+    return page
+
+
+def _section(saved: dict[str, Any], folder: Path, base: Path) -> str:
+    lines = [f"## {saved['title']}", "", f"**Claim.** {saved['claim']}", ""]
+    for stem in saved["figures"]:
+        lines += [f"![{saved['title']}]({_relative(folder / f'{stem}.png', base)})", ""]
+    lines += ["| | median | least … most | asked | reached |", "| --- | --- | --- | --- | --- |"]
+    lines += [_row(finding) for finding in saved["findings"]]
+    lines += ["", saved["reading"].strip(), ""]
+    lines += [f"`{saved['command']}` ({saved['seconds']:.0f} s, {saved['machine']['cores']} cores)", ""]
+    return "\n".join(lines)
+
+
+def _relative(path: Path, base: Path) -> str:
+    return Path(os.path.relpath(path, base)).as_posix()
+
+
+def _row(finding: dict[str, Any]) -> str:
+    low, high = (_number(finding[key]) for key in ("low", "high"))
+    spread = "" if len(finding["values"]) < 2 else f"{low} … {high}"
+    reached = {None: "", True: "yes", False: "**no**"}[finding["holds"]]
+    wanted = finding["wanted"].replace(">=", "≥ ").replace("<=", "≤ ")
+    return f"| {finding['what']} | {_number(finding['median'])} {finding['unit']} | {spread} | {wanted} | {reached} |"
+
+
+def _number(value: float | None) -> str:
+    """Four significant digits, and never an exponent for the sizes that occur here."""
+    if value is None:
+        return "—"
+    return f"{value:.4f}".rstrip("0").rstrip(".") if abs(value) < 1 else f"{value:.4g}"
