@@ -162,7 +162,11 @@ def _grid(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> G
 
 def _load(game: str, pseudo_count: float | None) -> Game:
     from expfam_game.files import load_game
+    from expfam_game.game import catalog as games
 
+    name = game.removeprefix("catalog:")
+    if name != game and name in games.heterogeneous_names():
+        raise InvalidInput(f"{name} is a game of agents with different statistics, for Python: eg.catalog.{name}()")
     return load_game(game, pseudo_count=pseudo_count)
 
 
@@ -505,8 +509,18 @@ def catalog(
     console = _console()
     if name is None:
         console.print(_facts([(game, games.describe(game)) for game in games.names()]))
+        console.print(Text("\nAgents with different statistics, for Python", style="bold"))
+        console.print(_facts([(game, games.describe(game)) for game in games.heterogeneous_names()]))
         return
     short = name.removeprefix("catalog:")
+    if short in games.heterogeneous_names():
+        console.print(Text(games.describe(short), style="bold"))
+        console.print(
+            f"\nThe agents have different statistics: this game is for Python, eg.catalog.{short}()", soft_wrap=True
+        )
+        for line in _PYTHON:
+            console.print(f"  {line.format(name=short)}", soft_wrap=True, markup=False, highlight=False)
+        return
     game = _load(f"catalog:{short}", None)
     console.print(Text(games.describe(short), style="bold"))
     console.print()
@@ -516,6 +530,15 @@ def catalog(
     console.print(Text("How to solve it and prove it" if _solvable(game) else "What solving it answers", style="bold"))
     for line in _commands(short, game):
         console.print(f"  expfam-game {line}", soft_wrap=True)
+
+
+_PYTHON = (
+    "import expfam_game as eg",
+    "game = eg.catalog.{name}()",
+    "certificate = eg.certify_all(game)",
+    "print(certificate, eg.check(game, certificate))",
+)
+"""What to type next for agents with different statistics, who all are pairs with one parameter each."""
 
 
 def _solvable(game: Game) -> bool:

@@ -1,5 +1,7 @@
 """The pictures of T10 show what the certificates prove, on the Axes given."""
 
+import dataclasses
+
 import matplotlib as mpl
 
 mpl.use("Agg")
@@ -106,3 +108,93 @@ def test_a_fold_is_reported_as_none():
 def test_bad_pictures_are_refused(case, ax, call):
     with pytest.raises(InvalidInput):
         call(ax, *case)
+
+
+def test_a_certificate_of_another_game_is_not_drawn_as_a_proof(case, ax):
+    game, certificate = case
+    other = eg.catalog.three_equilibria("1/5")
+    at = np.array([0.0, 1.0])
+    calls = (
+        lambda c: eg.plots.best_response_field(ax, other, BOX, certificate=c),
+        lambda c: eg.plots.basins(ax, other, c, BOX),
+        lambda c: eg.plots.destinations(other, c, at, at),
+    )
+    for call in calls:
+        with pytest.raises(InvalidInput, match="about another game"):
+            call(certificate)
+        with pytest.raises(InvalidInput, match="must be an EquilibriaCertificate.*got Solution"):
+            call(eg.solve(game))
+    with pytest.raises(InvalidInput, match="EquilibriaCertificate or None, got Solution"):
+        eg.plots.bifurcation(ax, [0.1], [eg.solve(game)])
+    with pytest.raises(InvalidInput, match="agent is 2"):
+        eg.plots.bifurcation(ax, [0.1], [certificate], agent=2)
+    assert not ax.get_lines()
+
+
+def test_without_a_box_the_picture_is_around_the_equilibria(case, ax):
+    game, certificate = case
+    eg.plots.best_response_field(ax, game, certificate=certificate)
+    low, high = certificate.lower.min(axis=0), certificate.upper.max(axis=0)
+    for (left, right), a, b in zip((ax.get_xlim(), ax.get_ylim()), low, high):
+        assert left == pytest.approx(a - 0.25 * (b - a))
+        assert right == pytest.approx(b + 0.25 * (b - a))
+    eg.plots.basins(ax, game, certificate, points=5)
+    assert ax.get_xlim()[0] == pytest.approx(low[0] - 0.25 * (high[0] - low[0]))
+    with pytest.raises(InvalidInput, match="there is no certificate to draw around"):
+        eg.plots.best_response_field(ax, game)
+    with pytest.raises(InvalidInput, match="has no equilibria to draw around"):
+        eg.plots.basins(ax, game, eg.certify_all(game, (5, 6)))
+    with pytest.raises(InvalidInput, match="low < high"):
+        eg.plots.best_response_field(ax, game, "wide")
+
+
+def test_what_is_not_proved_is_not_drawn_as_proved(case, ax):
+    game, certificate = case
+    unknown = dataclasses.replace(certificate, rate_lower=np.zeros(3), rate_upper=np.full(3, 9.0))
+    eg.plots.best_response_field(ax, game, BOX, certificate=unknown)
+    assert len(_points(ax, "proved rigorously, stability not proved")) == 3
+    assert not [line for line in ax.get_lines() if str(line.get_label()).startswith(("stable", "unstable"))]
+
+
+def test_titles_count_in_english(ax):
+    (one,) = eg.certificates.certify_along(eg.catalog.three_equilibria, [0.3])
+    eg.plots.bifurcation(ax, [0.3], [one])
+    assert ax.get_title() == "1 equilibrium, none missed (proved rigorously)"
+
+
+def test_every_plot_wants_axes_first(case):
+    game, certificate = case
+    shared = eg.catalog.two_agents()
+    solution = eg.solve(shared)
+    calls = (
+        lambda ax: eg.plots.best_response_field(ax, game, BOX),
+        lambda ax: eg.plots.basins(ax, game, certificate),
+        lambda ax: eg.plots.bifurcation(ax, [0.1], [certificate]),
+        lambda ax: eg.plots.convergence(ax, [1.0, 0.5]),
+        lambda ax: eg.plots.influence(ax, shared),
+        lambda ax: eg.plots.weights(ax, shared.weights),
+        lambda ax: eg.plots.regret(ax, solution),
+        lambda ax: eg.plots.bounds(ax, [[0.1]], [[0.2]], grade="float"),
+        lambda ax: eg.plots.images(ax, [[[0, 1, 1, 0]]], shape=(2, 2)),
+        lambda ax: eg.plots.metric_by_round(ax, None, "x"),
+        lambda ax: eg.plots.theory_by_round(ax, None),
+    )
+    for wrong in (game, plt.figure(), None):
+        for call in calls:
+            with pytest.raises(
+                InvalidInput, match=r"the first argument is a Matplotlib Axes: fig, ax = plt.subplots\(\)"
+            ):
+                call(wrong)
+    plt.close()
+
+
+def test_pictures_of_the_wrong_thing_say_so(case, ax):
+    game, _ = case
+    with pytest.raises(InvalidInput, match="influence is defined for agents who share a statistic"):
+        eg.plots.influence(ax, game)
+    with pytest.raises(InvalidInput, match="drawn for a Game, got Weights"):
+        eg.plots.influence(ax, game.weights)
+    with pytest.raises(InvalidInput, match="such as game.weights, got HeterogeneousGame"):
+        eg.plots.weights(ax, game)
+    with pytest.raises(InvalidInput, match="drawn for a Solution, got HeterogeneousGame"):
+        eg.plots.regret(ax, game)

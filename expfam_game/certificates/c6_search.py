@@ -19,6 +19,7 @@ from expfam_game.certificates.c6_krawczyk import BallGame
 from expfam_game.certificates.certificate import Claim, Grade
 from expfam_game.certificates.equilibria import EquilibriaCertificate
 from expfam_game.errors import CertificationFailed, ExpfamGameError, InvalidInput
+from expfam_game.game.edge import ADVICE, agents_near_the_boundary
 from expfam_game.game.heterogeneous import HeterogeneousGame
 from expfam_game.kernels.streams import seed_sequence, stream
 
@@ -36,19 +37,34 @@ def certify_profile(game: HeterogeneousGame, natural: Any, precision: int = 128)
 
     Raises
     ------
+    NotAnchored
+        If some agents never reach real data.
     CertificationFailed
-        If no such box is found: the profile is too far from an equilibrium, or the Jacobian there is nearly singular.
+        If no such box is found: the profile is too far from an equilibrium, or the Jacobian there is nearly singular, or the
+        profile is on the way to the boundary of the mean space, where there is none.
     """
-    flat = np.concatenate(game._one_profile(natural))
+    game.weights.require_anchored()
+    parts = game._one_profile(natural)
+    flat = np.concatenate(parts)
     with ctx.workprec(precision):
         balls = BallGame(game.exact_tables())
         box = _box_around(balls, flat)
         if box is None:
             raise CertificationFailed(
-                "C6: no box around the profile is proved to contain exactly one equilibrium; the profile is too far from "
-                "one, or the Jacobian there is nearly singular (a higher precision may help)"
+                "C6: no box around the profile is proved to contain exactly one equilibrium; " + _reason(game, parts)
             )
         return _certificate(game, balls, flat[None], box[0][None], box[1][None], precision)
+
+
+def _reason(game: HeterogeneousGame, parts: list[FloatArray]) -> str:
+    agents = agents_near_the_boundary(game, parts)
+    if agents:
+        whom = f"agent{'s' if len(agents) > 1 else ''} {', '.join(map(str, agents))}"
+        return (
+            f"the best responses to it are at the boundary of the mean space of {whom}: if play runs there, no equilibrium "
+            f"exists there; to have one, {ADVICE}"
+        )
+    return "the profile is too far from one, or the Jacobian there is nearly singular (a higher precision may help)"
 
 
 def certify_all(
@@ -75,10 +91,13 @@ def certify_all(
     Returns
     -------
     EquilibriaCertificate
-        Equilibria in the order of the first agent's parameter.
+        Equilibria in the order of the first agent's parameter. Without any, ``everywhere`` says whether one may lie outside
+        the rectangle; where data is on the boundary of the mean space, there may be none at all.
 
     Raises
     ------
+    NotAnchored
+        If some agents never reach real data.
     CertificationFailed
         If a part of the rectangle cannot be decided: where two equilibria merge, both tests fail at every size.
 
@@ -388,6 +407,7 @@ def _require_pair(game: Any) -> None:
             f"certify_all needs two agents with one statistic each, this game has agents with {game.dims} statistics; "
             "certificates.all_equilibria searches without the proof that none is missing"
         )
+    game.weights.require_anchored()
     game.exact_tables()
 
 

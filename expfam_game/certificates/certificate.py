@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from expfam_game._typing import AnyArray, FloatArray, IntArray
+from expfam_game._typing import FloatArray, IntArray
 from expfam_game.certificates.rounding import ARITHMETICS, Arithmetic
-from expfam_game.errors import CertificateRejected
-
-FORMAT = "expfam_game.certificate"
-SCHEMA = 1
+from expfam_game.certificates.stored import StoredCertificate, is_array
 
 CLAIMS = {
     "C1": "every agent reaches, along positive weights, an agent that trusts its own data",
@@ -29,12 +22,7 @@ CLAIMS = {
     "C5": "no agent can gain more than regret_upper nats by deviating from the profile",
 }
 
-STATEMENTS = CLAIMS | {
-    "C6": "each box contains exactly one equilibrium of the agents with different statistics, and no other is in the cover",
-}
-
-_READABLE = 512
-"""Arrays with more entries than this are written in base64."""
+STATEMENTS = CLAIMS | {"C6": "each box contains exactly one equilibrium of the agents with different statistics"}
 
 
 class Grade(StrEnum):
@@ -91,7 +79,7 @@ class Claim:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Certificate:
+class Certificate(StoredCertificate):
     """Bounds for a profile of a game, each with the grade of its evidence; made by ``certify``, verified by ``check``.
 
     Attributes
@@ -165,12 +153,7 @@ class Certificate:
     natural_upper: FloatArray | None = None
     regret_upper: FloatArray | None = None
 
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            if isinstance(value := getattr(self, field.name), np.ndarray):
-                copy = value.copy()
-                copy.setflags(write=False)
-                object.__setattr__(self, field.name, copy)
+    _FORMAT: ClassVar[str] = "expfam_game.certificate"
 
     def __repr__(self) -> str:
         return f"Certificate(grade={self.grade.value!r}, n_agents={len(self.w)}, dim={self.mean.shape[1]})"
@@ -211,66 +194,39 @@ class Certificate:
             "max_regret_nats": self.max_regret,
         }
 
-    # ------------------------------------------------------------------ files
-
-    def to_json(self) -> str:
-        """As JSON: numbers are recovered bit for bit, large arrays are in base64, the headline can be read by eye."""
-        content: dict[str, Any] = {"format": FORMAT, "schema": SCHEMA, "headline": self.headline()}
-        for field in fields(self):
-            content[field.name] = _encoded(field.name, getattr(self, field.name))
-        return json.dumps(content, allow_nan=False, indent=1)
+    def _problems(self) -> Iterable[str]:
+        return _problems(self)
 
     @classmethod
-    def from_json(cls, text: str) -> Certificate:
-        """The inverse of :meth:`to_json`.
-
-        Raises
-        ------
-        CertificateRejected
-            With claim ``"format"``, if the text is not a whole certificate of a known version.
-        """
-        try:
-            content = json.loads(text, parse_constant=_refused, object_pairs_hook=_unique)
-            if not isinstance(content, dict):
-                raise ValueError(f"it holds a {type(content).__name__}, not an object with named entries")
-            names = {"format", "schema", "headline", *(field.name for field in fields(cls))}
-            if missing := names - set(content):
-                raise ValueError(f"the entries {', '.join(sorted(missing))} are missing")
-            if unknown := set(content) - names:
-                raise ValueError(f"the entries {', '.join(sorted(unknown))} are unknown")
-            version = content.pop("format"), content.pop("schema")
-            if version != (FORMAT, SCHEMA):
-                raise ValueError(f"format and version are {version}, this package reads {(FORMAT, SCHEMA)}")
-            headline = content.pop("headline")
-            certificate = cls(**{name: _decoded(name, value) for name, value in content.items()})
-            require_format(certificate)
-            if headline != certificate.headline():
-                raise ValueError("the headline does not agree with the arrays")
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as problem:
-            raise CertificateRejected("format", f"not a certificate: {problem}") from None
-        return certificate
-
-    def save(self, path: str | Path) -> None:
-        """Write :meth:`to_json` to a file."""
-        Path(path).write_text(self.to_json(), encoding="utf-8")
+    def _encoded(cls, name: str, value: Any) -> Any:
+        if name == "claims":
+            return encoded_claims(value)
+        if name == "mean_numerators" and value is not None:
+            return [[hex(number) for number in row] for row in value]
+        return hex(value) if name == "mean_denominator" and value is not None else value
 
     @classmethod
-    def load(cls, path: str | Path) -> Certificate:
-        """Read a file written by :meth:`save`."""
-        try:
-            text = Path(path).read_text(encoding="utf-8")
-        except UnicodeDecodeError as problem:
-            raise CertificateRejected("format", f"not a text file: {problem}") from None
-        return cls.from_json(text)
+    def _decoded(cls, name: str, value: Any) -> Any:
+        if name == "claims":
+            return decoded_claims(value)
+        if name == "mean_numerators" and value is not None:
+            return tuple(tuple(int(number, 16) for number in row) for row in value)
+        return int(value, 16) if name == "mean_denominator" and value is not None else value
+
+
+def encoded_claims(claims: Mapping[str, Claim]) -> dict[str, Any]:
+    """Claims as JSON knows them."""
+    return {key: {"grade": claim.grade, "reason": claim.reason} for key, claim in claims.items()}
+
+
+def decoded_claims(entries: Mapping[str, Any]) -> dict[str, Claim]:
+    """The inverse of :func:`encoded_claims`."""
+    return {
+        key: Claim(key, entry["grade"] and Grade(entry["grade"]), entry["reason"]) for key, entry in entries.items()
+    }
 
 
 # ---------------------------------------------------------------------- what must hold before any claim is looked at
-
-
-def require_format(certificate: Certificate) -> None:
-    """Raise ``CertificateRejected("format", …)`` unless every field has its type, its shape and finite numbers."""
-    for problem in _problems(certificate):
-        raise CertificateRejected("format", problem)
 
 
 def _problems(c: Certificate) -> Iterable[str]:
@@ -281,9 +237,9 @@ def _problems(c: Certificate) -> Iterable[str]:
     optional = {"natural": both, "natural_lower": both, "natural_upper": both, "regret_upper": (n_agents,)}
     floats |= {name: shape for name, shape in optional.items() if getattr(c, name) is not None}
     for name, shape in floats.items():
-        if not _is_array(getattr(c, name), np.float64, shape) or not np.all(np.isfinite(getattr(c, name))):
+        if not is_array(getattr(c, name), np.float64, shape) or not np.all(np.isfinite(getattr(c, name))):
             yield f"{name} must be a float64 array of shape {shape} without NaN and infinity"
-    if not _is_array(c.next_hop, np.int64, (n_agents,)) or not np.all((c.next_hop >= 0) & (c.next_hop < n_agents)):
+    if not is_array(c.next_hop, np.int64, (n_agents,)) or not np.all((c.next_hop >= 0) & (c.next_hop < n_agents)):
         yield "next_hop must hold the number of an agent for each agent"
     for name in ("s", "contraction_factor"):
         if type(getattr(c, name)) is not float or not np.isfinite(getattr(c, name)):
@@ -330,67 +286,3 @@ def _rational_problems(c: Certificate) -> Iterable[str]:
         yield "mean_numerators must be integers, one row for each agent"
     if type(c.mean_denominator) is not int or c.mean_denominator <= 0:
         yield "mean_denominator must be a positive integer"
-
-
-def _is_array(value: object, dtype: type, shape: tuple[int, ...]) -> bool:
-    # The exact type: a masked array would hide entries from every comparison.
-    return type(value) is np.ndarray and value.dtype == dtype and value.shape == shape
-
-
-# ---------------------------------------------------------------------- JSON
-
-
-def _encoded(name: str, value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        return _encoded_array(value)
-    if name == "claims":
-        return {key: {"grade": claim.grade, "reason": claim.reason} for key, claim in value.items()}
-    if name == "mean_numerators" and value is not None:
-        return [[hex(number) for number in row] for row in value]
-    return hex(value) if name == "mean_denominator" and value is not None else value
-
-
-def _decoded(name: str, value: Any) -> Any:
-    if isinstance(value, dict) and name != "claims":
-        return _decoded_array(value)
-    if name == "claims":
-        return {
-            key: Claim(key, entry["grade"] and Grade(entry["grade"]), entry["reason"]) for key, entry in value.items()
-        }
-    if name == "mean_numerators" and value is not None:
-        return tuple(tuple(int(number, 16) for number in row) for row in value)
-    return int(value, 16) if name == "mean_denominator" and value is not None else value
-
-
-def _encoded_array(array: AnyArray) -> dict[str, Any]:
-    dtype = "<f8" if array.dtype == np.float64 else "<i8"
-    if array.size <= _READABLE:
-        return {"dtype": dtype, "shape": list(array.shape), "values": array.ravel().tolist()}
-    raw = np.ascontiguousarray(array, dtype=dtype).tobytes()
-    return {"dtype": dtype, "shape": list(array.shape), "base64": base64.b64encode(raw).decode("ascii")}
-
-
-def _decoded_array(entry: dict[str, Any]) -> AnyArray:
-    dtype = {"<f8": np.float64, "<i8": np.int64}[entry["dtype"]]
-    if "base64" in entry:
-        try:
-            raw = base64.b64decode(entry["base64"], validate=True)
-        except binascii.Error as problem:
-            raise ValueError(f"an array is not base64: {problem}") from None
-        flat = np.frombuffer(raw, dtype=entry["dtype"]).astype(dtype)
-    else:
-        kind = float if dtype is np.float64 else int
-        if not all(type(value) is kind for value in entry["values"]):
-            raise ValueError(f"an array of {kind.__name__} has entries of another type")
-        flat = np.array(entry["values"], dtype=dtype)
-    return flat.reshape([int(size) for size in entry["shape"]])
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len({name for name, _ in pairs}) < len(pairs):
-        raise ValueError("an entry is given twice")
-    return dict(pairs)
-
-
-def _refused(constant: str) -> float:
-    raise ValueError(f"{constant} is not allowed")

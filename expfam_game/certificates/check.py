@@ -6,6 +6,7 @@ calls the inequality of each claim; it solves nothing.
 
 from __future__ import annotations
 
+from os import PathLike
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -21,11 +22,11 @@ from expfam_game.certificates import (
     c5_regret,
     c6_cover,
     c6_krawczyk,
-    equilibria,
 )
 from expfam_game.certificates.balls import NoBallModel
-from expfam_game.certificates.certificate import Certificate, Grade, require_format
+from expfam_game.certificates.certificate import Certificate, Grade
 from expfam_game.certificates.equilibria import EquilibriaCertificate
+from expfam_game.certificates.stored import StoredCertificate, require_format
 from expfam_game.errors import CertificateRejected, ExpfamGameError
 
 if TYPE_CHECKING:
@@ -75,10 +76,9 @@ def check(game: Game | HeterogeneousGame, certificate: Certificate | EquilibriaC
     ...
     expfam_game.errors.CertificateRejected: C3: error_bound is smaller than what can be proved
     """
+    _require_kinds(game, certificate)
     if isinstance(certificate, EquilibriaCertificate):
         return _check_equilibria(game, certificate)
-    if not isinstance(certificate, Certificate):
-        raise CertificateRejected("format", f"expected a Certificate, got {type(certificate).__name__}")
     require_format(certificate)
     if hasattr(game, "exact_tables"):
         raise CertificateRejected("game", "the certificate is about a game whose agents share a statistic")
@@ -94,6 +94,17 @@ def check(game: Game | HeterogeneousGame, certificate: Certificate | EquilibriaC
         except NoBallModel as problem:
             raise CertificateRejected("C4", f"graded rigorous, but {problem}") from None
     return True
+
+
+def _require_kinds(game: object, certificate: object) -> None:
+    if isinstance(game, StoredCertificate):
+        raise CertificateRejected("game", "the game comes first: check(game, certificate)")
+    if not hasattr(game, "weights") or not hasattr(game, "fingerprint"):
+        raise CertificateRejected("game", f"expected a Game or a HeterogeneousGame first, got {type(game).__name__}")
+    if not isinstance(certificate, (Certificate, EquilibriaCertificate)):
+        file = isinstance(certificate, (str, PathLike))
+        hint = "; read the file first, with Certificate.load or EquilibriaCertificate.load" if file else ""
+        raise CertificateRejected("format", f"expected a Certificate, got {type(certificate).__name__}{hint}")
 
 
 def _require(claim: str, holds: bool | np.bool_, reason: str) -> None:
@@ -198,7 +209,7 @@ def _require_grade(c: Certificate, name: str, best: Grade) -> None:
 
 
 def _check_equilibria(game: Any, c: EquilibriaCertificate) -> bool:
-    equilibria.require_format(c)
+    require_format(c)
     if not hasattr(game, "exact_tables"):
         raise CertificateRejected("game", "the certificate is about agents with different statistics")
     if not game.is_finite:

@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
 from expfam_game._typing import FloatArray, IntArray
-from expfam_game.certificates.certificate import (
-    Claim,
-    Grade,
-    _decoded_array,
-    _encoded_array,
-    _is_array,
-    _refused,
-    _unique,
-)
-from expfam_game.errors import CertificateRejected
-
-FORMAT = "expfam_game.equilibria"
-SCHEMA = 1
+from expfam_game.certificates.certificate import Claim, Grade, decoded_claims, encoded_claims
+from expfam_game.certificates.stored import StoredCertificate, is_array
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class EquilibriaCertificate:
+class EquilibriaCertificate(StoredCertificate):
     """Boxes with exactly one equilibrium each, for agents with different statistics; made by ``certify`` or
     ``certify_all``, verified by ``check``.
 
@@ -92,20 +79,27 @@ class EquilibriaCertificate:
     cover: str | None = None
     everywhere: bool = False
 
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            if isinstance(value := getattr(self, field.name), np.ndarray):
-                copy = value.copy()
-                copy.setflags(write=False)
-                object.__setattr__(self, field.name, copy)
+    _FORMAT: ClassVar[str] = "expfam_game.equilibria"
 
     def __repr__(self) -> str:
-        known = ", no others anywhere" if self.everywhere else ", no others in the rectangle" if self.complete else ""
-        return f"EquilibriaCertificate(grade={self.grade.value!r}, {self.n_equilibria} equilibria{known})"
+        return f"EquilibriaCertificate(grade={self.grade.value!r}, {self._found()})"
 
     def __str__(self) -> str:
         lines = [f"{key}: {value}" for key, value in self.headline().items()]
-        return "\n".join([*lines, *(str(claim) for claim in self.claims.values())])
+        return "\n".join([*lines, *(str(claim) for claim in self.claims.values()), f"in all: {self._found()}"])
+
+    def _found(self) -> str:
+        """How many equilibria, and where there are no others."""
+        if self.n_equilibria == 0 and self.complete:
+            return (
+                "no equilibrium anywhere" if self.everywhere else "no equilibrium in the rectangle, one may lie outside"
+            )
+        count = "1 equilibrium" if self.n_equilibria == 1 else f"{self.n_equilibria} equilibria"
+        if self.everywhere:
+            return f"{count}, no others anywhere"
+        return (
+            f"{count}, no others in the rectangle, some may lie outside" if self.complete else f"{count}, maybe others"
+        )
 
     @property
     def grade(self) -> Grade:
@@ -145,78 +139,19 @@ class EquilibriaCertificate:
             "everywhere": self.everywhere,
         }
 
-    # ------------------------------------------------------------------ files
-
-    def to_json(self) -> str:
-        """As JSON; numbers are recovered bit for bit."""
-        content: dict[str, Any] = {"format": FORMAT, "schema": SCHEMA, "headline": self.headline()}
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, np.ndarray):
-                value = _encoded_array(value)
-            elif field.name == "claims":
-                value = {key: {"grade": claim.grade, "reason": claim.reason} for key, claim in value.items()}
-            content[field.name] = value
-        return json.dumps(content, allow_nan=False, indent=1)
+    def _problems(self) -> Iterable[str]:
+        return _problems(self)
 
     @classmethod
-    def from_json(cls, text: str) -> EquilibriaCertificate:
-        """The inverse of :meth:`to_json`.
-
-        Raises
-        ------
-        CertificateRejected
-            With claim ``"format"``, if the text is not a whole certificate of a known version.
-        """
-        try:
-            content = json.loads(text, parse_constant=_refused, object_pairs_hook=_unique)
-            if not isinstance(content, dict):
-                raise ValueError(f"it holds a {type(content).__name__}, not an object with named entries")
-            names = {"format", "schema", "headline", *(field.name for field in fields(cls))}
-            if names != set(content):
-                odd = ", ".join(sorted(names ^ set(content)))
-                raise ValueError(f"these entries are missing or unknown: {odd}")
-            version = content.pop("format"), content.pop("schema")
-            if version != (FORMAT, SCHEMA):
-                raise ValueError(f"format and version are {version}, this package reads {(FORMAT, SCHEMA)}")
-            headline = content.pop("headline")
-            certificate = cls(**{name: _decoded(name, value) for name, value in content.items()})
-            require_format(certificate)
-            if headline != certificate.headline():
-                raise ValueError("the headline does not agree with the arrays")
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as problem:
-            raise CertificateRejected("format", f"not a certificate: {problem}") from None
-        return certificate
-
-    def save(self, path: str | Path) -> None:
-        """Write :meth:`to_json` to a file."""
-        Path(path).write_text(self.to_json(), encoding="utf-8")
+    def _encoded(cls, name: str, value: Any) -> Any:
+        return encoded_claims(value) if name == "claims" else value
 
     @classmethod
-    def load(cls, path: str | Path) -> EquilibriaCertificate:
-        """Read a file written by :meth:`save`."""
-        try:
-            text = Path(path).read_text(encoding="utf-8")
-        except UnicodeDecodeError as problem:
-            raise CertificateRejected("format", f"not a text file: {problem}") from None
-        return cls.from_json(text)
-
-
-def _decoded(name: str, value: Any) -> Any:
-    if name == "claims":
-        return {
-            key: Claim(key, entry["grade"] and Grade(entry["grade"]), entry["reason"]) for key, entry in value.items()
-        }
-    return _decoded_array(value) if isinstance(value, dict) else value
+    def _decoded(cls, name: str, value: Any) -> Any:
+        return decoded_claims(value) if name == "claims" else value
 
 
 # ---------------------------------------------------------------------- what must hold before any claim is looked at
-
-
-def require_format(certificate: EquilibriaCertificate) -> None:
-    """Raise ``CertificateRejected("format", …)`` unless every field has its type, its shape and finite numbers."""
-    for problem in _problems(certificate):
-        raise CertificateRejected("format", problem)
 
 
 def _problems(c: EquilibriaCertificate) -> Iterable[str]:
@@ -228,9 +163,9 @@ def _problems(c: EquilibriaCertificate) -> Iterable[str]:
         shapes |= {"search_lower": both[1:], "search_upper": both[1:], "unique_lower": both, "unique_upper": both}
     for name, shape in shapes.items():
         array = getattr(c, name)
-        if not _is_array(array, np.float64, shape) or not np.all(np.isfinite(array)):
+        if not is_array(array, np.float64, shape) or not np.all(np.isfinite(array)):
             yield f"{name} must be a float64 array of shape {shape} without NaN and infinity"
-    if not _is_array(c.index, np.int64, each) or not np.all(np.abs(c.index) <= 1):
+    if not is_array(c.index, np.int64, each) or not np.all(np.abs(c.index) <= 1):
         yield "index must hold −1, 0 or 1 for each equilibrium"
     if not np.all(c.lower < c.upper) or (c.cover is not None and not np.all(c.search_lower < c.search_upper)):  # type: ignore[operator]
         yield "every box must have its lower end below its upper end"

@@ -22,6 +22,8 @@ _MARGIN = 1e-8
 """Weight margin from which the linear program, whose own tolerance is 1e-10, decides that a mean is inside."""
 _WITNESS = 0.5
 """Largest relative change of a state's weight for which the weights are accepted as a witness."""
+_DOMINANT = 0.5
+"""A(θ) less the log weight of the mode, below which the mode has most of the mass."""
 _EPS = float(np.finfo(np.float64).eps)
 
 
@@ -65,12 +67,16 @@ class TableFamily(Family):
         """log probabilities ``(batch, states)`` and A(θ) ``(batch,)``."""
         score = theta @ self._centred.T + self.log_mass
         rows, mode = np.arange(len(score)), score.argmax(axis=-1)
-        score -= score[rows, mode][:, None]
+        peak = score[rows, mode]
+        score -= peak[:, None]
         others = np.exp(score)
         others[rows, mode] = 0.0
         log_sum = np.log1p(others.sum(axis=-1))  # keeps log p of a state with nearly all mass exact
-        # A from the mode itself: peak and ⟨θ, centre⟩ are large numbers of opposite sign where A is small.
-        return score - log_sum[:, None], np.sum(theta * self.table[mode], axis=-1) + self.log_mass[mode] + log_sum
+        # Where the mode has most of the mass, peak and ⟨θ, centre⟩ are large and of opposite sign: its log weight is taken
+        # directly. Otherwise the rounding of all the scores evens out.
+        direct = np.sum(theta * self.table[mode], axis=-1) + self.log_mass[mode]
+        log_z = np.where(log_sum < _DOMINANT, direct + log_sum, peak + log_sum + theta @ self._centre)
+        return score - log_sum[:, None], log_z
 
     def _probabilities(self, theta: FloatArray) -> FloatArray:
         p = np.exp(self._log_weights(theta)[0])

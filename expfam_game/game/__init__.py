@@ -2,7 +2,8 @@
 
 Read in this order: ``weights.py`` (who listens to whom), ``game.py`` (the game and everything computed from it),
 ``linear.py`` (the linear algebra behind them), ``heterogeneous.py`` (agents with different statistics; beneath it
-``spaces.py``, the sample spaces as points, ``own_means.py``, and ``exact_tables.py``, finite games in rational numbers),
+``spaces.py``, the sample spaces as points, ``own_means.py``, ``exact_tables.py``, finite games in rational numbers, and
+``edge.py``, play that runs to the boundary),
 ``cooperation.py`` (what playing is worth, T9), ``partial.py`` (agents who see different variables, T11), ``coupling.py``
 (decoder and encoder, T12), ``catalog.py`` (named games).
 """

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import logsumexp
@@ -44,6 +44,10 @@ from expfam_game.game.weights import Weights
 
 RESOLVED = 1e-4
 """Largest error, in nats, of the log-partition on the nodes at which expectations are still returned."""
+
+_SHARED_ONLY = ("equilibrium_mean", "family", "influence", "influence_row", "q", "spectral_radius", "v")
+"""What a Game has beyond this game, because its equilibrium is linear in the data (T2)."""
+_NO_MATRIX = "with different statistics the equilibrium is no linear function of the data (T10)"
 
 
 @dataclass(frozen=True)
@@ -205,6 +209,13 @@ class HeterogeneousGame:
 
     def __repr__(self) -> str:
         return f"HeterogeneousGame(n_agents={self.n_agents}, dims={self.dims}, on {self.space})"
+
+    if not TYPE_CHECKING:  # mypy would take every attribute for granted
+
+        def __getattr__(self, name: str) -> Any:
+            if name in _SHARED_ONLY:
+                raise AttributeError(f"{name} is defined for agents who share a statistic, see Game; {_NO_MATRIX}")
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     @property
     def n_agents(self) -> int:
@@ -456,13 +467,13 @@ class HeterogeneousGame:
         --------
         >>> import expfam_game as eg
         >>> print(eg.catalog.three_equilibria().uniqueness())
-        not guaranteed: agents 0 and 1 listen to each other, also through others, but their statistics span different spaces
+        uniqueness not guaranteed: agents 0 and 1 listen to each other, also through others, but their statistics span different spaces
         """
         closed = self.weights.anchoredness.closed_class
         if closed:
             return Uniqueness(
                 False,
-                f"not guaranteed: agents {', '.join(map(str, closed[:10]))} listen only to one another and hold no data",
+                f"uniqueness not guaranteed: agents {', '.join(map(str, closed[:10]))} listen only to one another and hold no data",
                 closed,
             )
         for component in self.components:
@@ -470,7 +481,7 @@ class HeterogeneousGame:
                 if not self._share_span(component[0], agent):
                     return Uniqueness(
                         False,
-                        f"not guaranteed: agents {component[0]} and {agent} listen to each other, also through others, but "
+                        f"uniqueness not guaranteed: agents {component[0]} and {agent} listen to each other, also through others, but "
                         "their statistics span different spaces",
                         component,
                         (component[0], agent),

@@ -77,8 +77,11 @@ def _one_mean(family: Family, weights: Weights, item: Any, agent: int) -> FloatA
     if mean.ndim == 1 and np.isnan(mean[family.dim :]).all():
         mean = mean[: family.dim]  # a row of a padded array
     if mean.shape != (family.dim,):
+        hint = "; give one list for each agent, such as means=[[1.0], [3.0]]" if mean.ndim == 0 else ""
         raise InvalidMeanParameter(
-            f"means: agent {agent} has {family.dim} statistics, but its mean has shape {mean.shape}", agent=agent
+            f"means: agent {agent} has {family.dim} statistic{'s' if family.dim > 1 else ''}, but its mean has shape "
+            f"{mean.shape}{hint}",
+            agent=agent,
         )
     if np.isnan(mean).all():
         _require_no_trust(weights, agent, "has no mean")
@@ -102,7 +105,8 @@ def _require_closed_mean_space(family: Family, mean: FloatArray, agent: int) -> 
         family._checked_mean(mean + 1e-12 * (family.reference_mean() - mean))
     except InvalidMeanParameter as problem:
         raise InvalidMeanParameter(
-            f"means: that of agent {agent} is not the average of its statistic over any data: {problem}",
+            f"means: that of agent {agent}, {np.array2string(mean, threshold=8)}, is not the average of its statistic over "
+            f"any data: {problem.rule}",
             agent=agent,
             entry=problem.entry,
             rule=problem.rule,

@@ -8,7 +8,7 @@ import numpy as np
 
 from expfam_game._typing import ArrayLike, FloatArray
 from expfam_game.errors import InvalidInput
-from expfam_game.plots.style import PALETTE, PROOFS, clean, grade_name, require_matplotlib
+from expfam_game.plots.style import PALETTE, PROOFS, clean, grade_name, require_axes
 from expfam_game.solvers.solution import Solution
 
 if TYPE_CHECKING:
@@ -45,7 +45,9 @@ def regret(ax: Axes, solution: Solution, *, bound: float | None = None, grade: A
     >>> ax = eg.plots.regret(ax, eg.solve(eg.catalog.ring(), eg.solvers.Contraction(tolerance=1e-6)))
     >>> plt.close()
     """
-    require_matplotlib()
+    require_axes(ax)
+    if not isinstance(solution, Solution):
+        raise InvalidInput(f"regret is drawn for a Solution, got {type(solution).__name__}")
     word = PROOFS[grade_name(grade)]
     agents, values = np.arange(solution.regret.size), np.abs(solution.regret)
     values = np.where(values <= ROUNDING, 0.0, values)
@@ -85,7 +87,7 @@ def bounds(ax: Axes, lower: ArrayLike, upper: ArrayLike, *, error: ArrayLike | N
     >>> ax = eg.plots.bounds(ax, [[0.1], [0.2]], [[0.1001], [0.2001]], grade="float")
     >>> plt.close()
     """
-    require_matplotlib()
+    require_axes(ax)
     word = PROOFS[grade_name(grade)]
     low, high = np.asarray(lower, dtype=np.float64), np.asarray(upper, dtype=np.float64)
     if low.ndim != 2 or low.shape != high.shape or np.any(low > high):

@@ -8,7 +8,7 @@ import numpy as np
 
 from expfam_game._typing import ArrayLike, FloatArray
 from expfam_game.errors import InvalidInput
-from expfam_game.plots.style import GREY, PROOFS, clean, grade_name, require_matplotlib
+from expfam_game.plots.style import GREY, PROOFS, clean, grade_name, require_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,7 +61,7 @@ def convergence(
     ['asymptotic rate 0.5', 'bound $q^t$, q = 0.6, proved rigorously']
     >>> plt.close()
     """
-    require_matplotlib()
+    require_axes(ax)
     values = np.asarray(errors, dtype=np.float64)
     if values.ndim != 1 or values.size == 0 or not np.all(values >= 0):
         raise InvalidInput("errors must be a non-empty vector of non-negative numbers, one per round")

@@ -11,7 +11,7 @@ from expfam_game._typing import ArrayLike, FloatArray, IntArray
 from expfam_game.certificates.equilibria import EquilibriaCertificate
 from expfam_game.errors import InvalidInput
 from expfam_game.game.heterogeneous import HeterogeneousGame
-from expfam_game.plots.style import GREY, PALETTE, PROOFS, clean, grade_name, require_matplotlib
+from expfam_game.plots.style import GREY, PALETTE, PROOFS, clean, grade_name, require_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,6 +20,8 @@ _TABLE = 4001
 """Natural parameters at which an agent's law is tabulated for a picture."""
 _REACH = 1.5
 """How far the tables reach beyond the picture, in widths of it."""
+_MARGIN = 0.25
+"""Room left around the equilibria of a certificate, in shares of their spread."""
 _NEAR = 1e-3
 """Distance from an equilibrium, in shares of the picture, at which play counts as arrived."""
 
@@ -27,7 +29,7 @@ _NEAR = 1e-3
 def best_response_field(
     ax: Axes,
     game: HeterogeneousGame,
-    box: ArrayLike,
+    box: ArrayLike | None = None,
     *,
     certificate: EquilibriaCertificate | None = None,
     arrows: int = 21,
@@ -39,10 +41,10 @@ def best_response_field(
     ax : matplotlib.axes.Axes
     game : HeterogeneousGame
         Two agents with one statistic each.
-    box : array_like, shape (2, 2)
-        ``(low, high)`` of θ_1 and of θ_2.
+    box : array_like, shape (2, 2), optional
+        ``(low, high)`` of θ_1 and of θ_2; by default around the boxes of the certificate.
     certificate : EquilibriaCertificate, optional
-        Its equilibria are marked: discs are stable, rings are not.
+        Of this game. Its equilibria are marked: discs are stable, rings are not, grey discs may be either.
     arrows : int
         Arrows along each side; all have the same length, they show directions only.
 
@@ -61,8 +63,11 @@ def best_response_field(
     ['agent 1 answers', 'agent 2 answers', 'stable (proved rigorously)', 'unstable (proved rigorously)']
     >>> plt.close()
     """
-    require_matplotlib()
-    sides = _sides(game, box)
+    require_axes(ax)
+    _require_pair(game)
+    if certificate is not None:
+        _require_own(game, certificate)
+    sides = _around(certificate) if box is None else _sides(box)
     first, second = _Answers(game, sides).curves()
     x, y = (np.linspace(low, high, arrows) for low, high in sides)
     grid_x, grid_y = np.meshgrid(x, y)
@@ -82,7 +87,7 @@ def basins(
     ax: Axes,
     game: HeterogeneousGame,
     certificate: EquilibriaCertificate,
-    box: ArrayLike,
+    box: ArrayLike | None = None,
     *,
     damping: float = 0.2,
     points: int = 161,
@@ -98,8 +103,9 @@ def basins(
     game : HeterogeneousGame
         Two agents with one statistic each.
     certificate : EquilibriaCertificate
-        Where play may end.
-    box : array_like, shape (2, 2)
+        Of this game: where play may end.
+    box : array_like, shape (2, 2), optional
+        ``(low, high)`` of θ_1 and of θ_2; by default around the boxes of the certificate.
     damping : float
         The share of the way to the best response, in mean parameters, that agents go; 1 is undamped play, in which two
         agents can chase each other for ever.
@@ -120,8 +126,10 @@ def basins(
     >>> ax = eg.plots.basins(ax, game, eg.certify_all(game), [(-10, 2), (-2, 10)], points=21)
     >>> plt.close()
     """
-    require_matplotlib()
-    sides = _sides(game, box)
+    require_axes(ax)
+    _require_pair(game)
+    _require_own(game, certificate)
+    sides = _around(certificate) if box is None else _sides(box)
     if not 0 < damping <= 1:
         raise InvalidInput(f"damping is {damping!r}; it must be above 0 and at most 1")
     x, y = (np.linspace(low, high, points) for low, high in sides)
@@ -150,6 +158,7 @@ def destinations(
     game : HeterogeneousGame
         Two agents with one statistic each.
     certificate : EquilibriaCertificate
+        Of this game.
     first, second : ndarray
         Natural parameters of the starts.
     damping : float
@@ -159,7 +168,9 @@ def destinations(
     -------
     ndarray of int, shape (len(second), len(first))
     """
-    sides = _sides(game, [(min(first), max(first) + 1e-9), (min(second), max(second) + 1e-9)])
+    _require_pair(game)
+    _require_own(game, certificate)
+    sides = _sides([(min(first), max(first) + 1e-9), (min(second), max(second) + 1e-9)])
     answers = _Answers(game, sides)
     means = [np.interp(t, answers.theta, mean) for t, mean in zip(np.meshgrid(first, second), answers.means)]
     for _ in range(rounds):
@@ -188,7 +199,7 @@ def bifurcation(
 ) -> Axes:
     """Draw one agent's natural parameter at every certified equilibrium against a parameter of the game.
 
-    Discs are stable equilibria, rings unstable ones; a tick on the lower edge marks a value at which no certificate could
+    Discs are stable equilibria, rings unstable ones, grey discs those of which neither is proved; a tick on the lower edge marks a value at which no certificate could
     be made, because equilibria merge nearby.
 
     Parameters
@@ -218,15 +229,21 @@ def bifurcation(
     '1 to 3 equilibria, none missed (proved rigorously)'
     >>> plt.close()
     """
-    require_matplotlib()
+    require_axes(ax)
     where = np.asarray(values, dtype=np.float64)
     if where.ndim != 1 or len(where) != len(certificates) or not len(where):
         raise InvalidInput("values and certificates must be two sequences of the same length, not empty")
+    for certificate in certificates:
+        if certificate is not None and not isinstance(certificate, EquilibriaCertificate):
+            raise InvalidInput(f"certificates must be EquilibriaCertificate or None, got {type(certificate).__name__}")
+    size = min((c.natural.shape[1] for c in certificates if c is not None), default=1)
+    if isinstance(agent, bool) or not isinstance(agent, (int, np.integer)) or not 0 <= agent < size:
+        raise InvalidInput(f"agent is {agent!r}; it must be an integer from 0 to {size - 1}")
     made = [(x, c) for x, c in zip(where.tolist(), certificates) if c is not None]
-    for kind, wanted in (("stable", True), ("unstable", False)):
-        points = [(x, n[agent]) for x, c in made for n, s in zip(c.natural, c.stable) if (s is True) is wanted]
+    for stable, kind in _KINDS.items():
+        points = [(x, n[agent]) for x, c in made for n, s in zip(c.natural, c.stable) if s is stable]
         if points:
-            ax.plot(*zip(*points), **_style(wanted), label=kind)
+            ax.plot(*zip(*points), **_style(stable), label=kind)
     lost = [x for x, c in zip(where.tolist(), certificates) if c is None]
     if lost:
         base = ax.get_xaxis_transform()
@@ -235,7 +252,9 @@ def bifurcation(
         counts = [c.n_equilibria for _, c in made]
         whole = "none missed " if all(c.complete for _, c in made) else ""
         word = PROOFS[grade_name(made[0][1].grade)]
-        ax.set_title(f"{min(counts)} to {max(counts)} equilibria, {whole}({word})", fontsize=10)
+        span = f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
+        noun = "equilibrium" if max(counts) == 1 else "equilibria"
+        ax.set_title(f"{span} {noun}, {whole}({word})", fontsize=10)
         ax.legend(frameon=False)
     ax.set_xlabel(label)
     ax.set_ylabel(rf"$\theta_{agent + 1}$")
@@ -274,26 +293,57 @@ class _Answers:
         return [(self.theta, np.interp(t, mean, self.theta)) for t, mean in zip(targets, self.means)]
 
 
-def _sides(game: HeterogeneousGame, box: ArrayLike) -> list[tuple[float, float]]:
+def _require_pair(game: object) -> None:
     if not isinstance(game, HeterogeneousGame) or game.dims != (1, 1):
         raise InvalidInput("this picture needs a HeterogeneousGame of two agents with one statistic each")
-    sides = np.asarray(box, dtype=np.float64)
+
+
+def _require_own(game: HeterogeneousGame, certificate: object) -> None:
+    """A picture says *proved*, so the proof must be about this game."""
+    if not isinstance(certificate, EquilibriaCertificate):
+        raise InvalidInput(
+            f"certificate must be an EquilibriaCertificate, from certify_all(game) or certify(game, solution), got "
+            f"{type(certificate).__name__}"
+        )
+    if certificate.fingerprint != game.fingerprint():
+        raise InvalidInput("the certificate is about another game")
+
+
+def _around(certificate: EquilibriaCertificate | None) -> list[tuple[float, float]]:
+    """The boxes of the certificate with a margin around them."""
+    if certificate is None or certificate.n_equilibria == 0:
+        why = "there is no certificate" if certificate is None else "the certificate has no equilibria"
+        raise InvalidInput(f"{why} to draw around: give box, (low, high) of θ_1 and (low, high) of θ_2")
+    low, high = certificate.lower.min(axis=0), certificate.upper.max(axis=0)
+    margin = np.maximum(_MARGIN * (high - low), 1.0)
+    return list(zip((low - margin).tolist(), (high + margin).tolist()))
+
+
+def _sides(box: ArrayLike) -> list[tuple[float, float]]:
+    try:
+        sides = np.asarray(box, dtype=np.float64)
+    except (TypeError, ValueError):
+        sides = np.zeros(0)
     if sides.shape != (2, 2) or not np.all(np.isfinite(sides)) or not np.all(sides[:, 0] < sides[:, 1]):
         raise InvalidInput("box must be (low, high) of θ_1 and (low, high) of θ_2, with low < high")
     return [(float(low), float(high)) for low, high in sides]
 
 
-def _style(stable: bool) -> dict[str, Any]:
-    face = "black" if stable else "white"
+_KINDS = {True: "stable", False: "unstable", None: "stability not proved"}
+
+
+def _style(stable: bool | None) -> dict[str, Any]:
+    face = {True: "black", False: "white", None: GREY}[stable]
     return {"linestyle": "none", "marker": "o", "markersize": 5, "markerfacecolor": face, "markeredgecolor": "black"}
 
 
 def _mark(ax: Axes, certificate: EquilibriaCertificate) -> None:
     word = PROOFS[grade_name(certificate.grade)]
-    for kind, wanted in (("stable", True), ("unstable", False)):
-        points = [n for n, s in zip(certificate.natural, certificate.stable) if (s is True) is wanted]
+    for stable, kind in _KINDS.items():
+        points = [n for n, s in zip(certificate.natural, certificate.stable) if s is stable]
         if points:
-            ax.plot(*zip(*points), **_style(wanted), label=f"{kind} ({word})", zorder=5)
+            label = f"{kind} ({word})" if stable is not None else f"{word}, {kind}"
+            ax.plot(*zip(*points), **_style(stable), label=label, zorder=5)
 
 
 def _framed(ax: Axes, sides: Sequence[tuple[float, float]]) -> Axes:

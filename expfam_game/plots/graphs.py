@@ -10,8 +10,9 @@ from scipy.sparse import csgraph
 from expfam_game._typing import BoolArray
 from expfam_game.errors import InvalidInput
 from expfam_game.game.game import Game
+from expfam_game.game.heterogeneous import HeterogeneousGame
 from expfam_game.game.weights import Weights
-from expfam_game.plots.style import GREY, require_matplotlib
+from expfam_game.plots.style import GREY, require_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,7 +49,11 @@ def influence(ax: Axes, game: Game, *, colorbar: bool = True) -> Axes:
     ['.67', '.33', '.33', '.67']
     >>> plt.close()
     """
-    require_matplotlib()
+    require_axes(ax)
+    if isinstance(game, HeterogeneousGame):
+        raise InvalidInput("influence is defined for agents who share a statistic, in a Game (T2)")
+    if not isinstance(game, Game):
+        raise InvalidInput(f"influence is drawn for a Game, got {type(game).__name__}")
     _require_drawable(game.n_agents)
     matrix = game.influence()
     top = float(matrix.max())
@@ -114,7 +119,9 @@ def weights(ax: Axes, weights: Weights, *, colorbar: bool = True, key: bool = Tr
     >>> ax = eg.plots.weights(ax, eg.Weights.ring(5, self_weight=0.3))
     >>> plt.close()
     """
-    require_matplotlib()
+    require_axes(ax)
+    if not isinstance(weights, Weights):
+        raise InvalidInput(f"weights must be a Weights object, such as game.weights, got {type(weights).__name__}")
     _require_drawable(weights.n_agents)
     import networkx
     from matplotlib.cm import ScalarMappable

@@ -9,7 +9,7 @@ import numpy as np
 
 from expfam_game._typing import AnyArray, ArrayLike, FloatArray
 from expfam_game.errors import InvalidInput
-from expfam_game.plots.style import require_matplotlib
+from expfam_game.plots.style import require_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,7 +60,7 @@ def images(
     >>> ax = eg.plots.images(ax, [[[0, 1, 1, 0], [1, 0, 0, 1]]], shape=(2, 2), titles=["a", "b"])
     >>> plt.close()
     """
-    require_matplotlib()
+    require_axes(ax)
     tiles = [_tiles(row, shape, number, share_scale) for number, row in enumerate(rows)]
     if not tiles:
         raise InvalidInput("rows is empty; give at least one row of images")

@@ -9,7 +9,7 @@ import numpy as np
 
 from expfam_game._typing import FloatArray
 from expfam_game.errors import InvalidInput
-from expfam_game.plots.style import GREY, PALETTE, clean, require_matplotlib
+from expfam_game.plots.style import GREY, PALETTE, clean, require_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,7 +47,7 @@ def metric_by_round(ax: Axes, result: Any, name: str, *, labels: Sequence[str] |
     'mean'
     >>> plt.close()
     """
-    require_matplotlib()
+    require_axes(ax)
     known = [key for key in result.records[0] if key not in ("round", "agent")]
     if name not in known:
         raise InvalidInput(f"there is no metric {name!r}; recorded were: {', '.join(known) or 'none'}")
@@ -104,7 +104,7 @@ def theory_by_round(
     'statistic 0'
     >>> plt.close()
     """
-    require_matplotlib()
+    require_axes(ax)
     if not hasattr(check, "observed"):
         raise InvalidInput(
             "there is no theory check to draw; result.notes says why, or play had neither label nor statistic"

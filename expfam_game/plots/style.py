@@ -26,6 +26,17 @@ def require_matplotlib() -> None:
         raise MissingExtra("matplotlib", "plot", "Plotting") from None
 
 
+def require_axes(ax: Any) -> None:
+    """Raise :class:`MissingExtra` without Matplotlib, and :class:`InvalidInput` unless there are Axes to draw on."""
+    require_matplotlib()
+    from matplotlib.axes import Axes
+
+    if not isinstance(ax, Axes):
+        raise InvalidInput(
+            f"the first argument is a Matplotlib Axes: fig, ax = plt.subplots(); got {type(ax).__name__}"
+        )
+
+
 def grade_name(grade: Any) -> str:
     """The grade of a bound as a word: from a string, or from anything whose ``value`` or ``name`` is that word."""
     for candidate in (grade, getattr(grade, "value", None), getattr(grade, "name", None)):

@@ -11,7 +11,15 @@ from expfam_game._typing import FloatArray
 from expfam_game.errors import InvalidMeanParameter
 from expfam_game.game.heterogeneous import HeterogeneousGame
 from expfam_game.solvers.base import Recorder, _Progress, require, require_number
-from expfam_game.solvers.heterogeneous import HeterogeneousSolver, Parts, finish, is_stuck, isolated_start, residual
+from expfam_game.solvers.heterogeneous import (
+    Ending,
+    HeterogeneousSolver,
+    Parts,
+    finish,
+    isolated_start,
+    record,
+    residual,
+)
 from expfam_game.solvers.solution import Solution, Status
 
 
@@ -54,18 +62,30 @@ class BestResponse(HeterogeneousSolver):
         require_number(self, "damping")
         require(self, 0 < self.damping <= 1, "damping", "must be above 0 and at most 1")
 
+    @property
+    def advice(self) -> str:
+        ways = ["another start"]
+        if self.damping > 0.2:
+            ways.insert(
+                0, f"a smaller damping, such as {type(self).__name__}(damping={0.5 if self.damping > 0.5 else 0.2})"
+            )
+        if self.order == "simultaneous":
+            ways.insert(0, f"{type(self).__name__}(order='sequential')")
+        return f"agents answer each other in a circle: try {' or '.join(ways)}"
+
     def run(self, game: HeterogeneousGame, start: Parts | None, recorder: Recorder) -> Solution:
         parts = isolated_start(game) if start is None else list(start)
-        status, steps, progress = Status.MAX_STEPS, 0, _Settling()
+        status, steps, progress, ending = Status.MAX_STEPS, 0, _Settling(), Ending(game, self.tolerance)
         for steps in range(self.max_steps + 1):
             found = residual(game, parts)
-            recorder.record(steps, found.largest, float("nan"), game._padded(parts))
+            record(recorder, game, steps, parts, found)
             progress.note(found.largest)
-            if found.largest <= self.tolerance:
-                status = Status.RESIDUAL_BELOW_TOLERANCE
-            elif is_stuck(found, progress.rounds_since_best):
-                status = Status.PRECISION_LIMIT
-            elif progress.stalled:
+            was_at_the_edge = ending.at_the_edge
+            if ended := ending.verdict(parts, found, progress.rounds_since_best):
+                status = ended
+            elif was_at_the_edge and not ending.at_the_edge:
+                progress = _Settling()  # driven away from the boundary: the residual has to rise first
+            elif progress.stalled and not ending.at_the_edge:
                 status = Status.STALLED
             if status is not Status.MAX_STEPS or steps == self.max_steps:
                 break

@@ -6,20 +6,23 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from expfam_game._typing import FloatArray
 from expfam_game.errors import ToleranceNotReached
+from expfam_game.game.edge import agents_near_the_boundary
 from expfam_game.game.heterogeneous import HeterogeneousGame
 from expfam_game.solvers.base import Recorder
 from expfam_game.solvers.heterogeneous import (
+    Ending,
     HeterogeneousSolver,
     Parts,
     Residual,
     finish,
-    is_stuck,
+    inside,
+    is_settled,
     isolated_start,
     joined,
+    newton_step,
+    record,
     residual,
-    split,
 )
 from expfam_game.solvers.solution import Solution, Status
 
@@ -45,30 +48,41 @@ class Newton(HeterogeneousSolver):
 
     def run(self, game: HeterogeneousGame, start: Parts | None, recorder: Recorder) -> Solution:
         parts = isolated_start(game) if start is None else list(start)
-        found, status, steps = residual(game, parts), Status.MAX_STEPS, 0
+        found, status, steps, ending = residual(game, parts), Status.MAX_STEPS, 0, Ending(game, self.tolerance)
         for steps in range(self.max_steps + 1):
-            recorder.record(steps, found.largest, float("nan"), game._padded(parts))
-            if found.largest <= self.tolerance:
-                status = Status.RESIDUAL_BELOW_TOLERANCE
+            record(recorder, game, steps, parts, found)
+            if found.largest <= self.tolerance and (ended := ending.verdict(parts, found, 0)):
+                status = ended
                 break
             moved = _step(game, parts, found)
             if moved is None:
-                status = Status.PRECISION_LIMIT if is_stuck(found, 3) else Status.STALLED
+                status = self._caught(game, parts, found)
                 break
             if steps < self.max_steps:
                 parts, found = moved
         return finish(game, self, parts, status, steps, recorder)
 
+    @property
+    def advice(self) -> str:
+        return "Newton's method is caught where it has a local minimum: try another start, or BestResponse()"
+
+    def _caught(self, game: HeterogeneousGame, parts: Parts, found: Residual) -> Status:
+        """What it means that no step lowers the residual."""
+        if found.largest > max(found.floor, self.tolerance):
+            return Status.STALLED
+        if not is_settled(game, parts, found) and agents_near_the_boundary(game, parts):
+            return Status.BOUNDARY
+        return Status.RESIDUAL_BELOW_TOLERANCE if found.largest <= self.tolerance else Status.PRECISION_LIMIT
+
 
 def _step(game: HeterogeneousGame, parts: Parts, found: Residual) -> tuple[Parts, Residual] | None:
     """The longest of the steps δ, δ/2, δ/4, … that lowers the residual; None if there is none."""
-    try:
-        step = np.linalg.solve(game._fisher(parts) - game._coupling(parts), joined(found.gap))
-    except np.linalg.LinAlgError:
+    step = newton_step(game, parts, found.gap)
+    if step is None:
         return None
     length = 1.0
     for _ in range(_HALVINGS):
-        trial = _inside(game, joined(parts) + length * step)
+        trial = inside(game, joined(parts) + length * step)
         if trial is not None:
             try:
                 there = residual(game, trial)
@@ -78,12 +92,6 @@ def _step(game: HeterogeneousGame, parts: Parts, found: Residual) -> tuple[Parts
                 return trial, there
         length *= 0.5
     return None
-
-
-def _inside(game: HeterogeneousGame, flat: FloatArray) -> Parts | None:
-    trial = split(game, flat)
-    inside = np.all(np.isfinite(flat)) and all(bool(f.in_natural_space(p)) for f, p in zip(game.families, trial))
-    return trial if inside else None
 
 
 def _lower(game: HeterogeneousGame, parts: Parts, before: Residual, after: Residual, length: float) -> bool:

@@ -39,9 +39,11 @@ class History:
     ----------
     steps : ndarray of int, shape (rounds,)
     error_bound : ndarray, shape (rounds,)
-        The bound on ``max |μ − μ*|``, relative to the largest data mean of each statistic.
+        The bound on ``max |μ − μ*|``, relative to the largest data mean of each statistic; for agents with different
+        statistics the largest residual t_i − μ_i(θ_i), in standard deviations of the statistic.
     regret : ndarray, shape (rounds,)
-        ``max_i regret_i`` in nats where the solver computed it, NaN elsewhere.
+        ``max_i regret_i`` in nats: of agents with different statistics in every round, infinite where somebody has no best
+        response; otherwise with ``criterion="regret"``, and NaN without.
     observed : tuple of float
         What the ``observe`` function returned.
     """
@@ -131,6 +133,11 @@ class Solution:
         sign = "≤" if self.uniqueness is None else "≈"
         text = self.status.value if self.uniqueness is None else f"{self.status.value}; {self.uniqueness}"
         return (
-            f"Solution({agents} agents × {dim} statistics, {self.solver}, {self.steps} rounds, "
+            f"Solution({_counted(agents, 'agent')} × {_counted(dim, 'statistic')}, {self.solver}, "
+            f"{_counted(self.steps, 'round')}, "
             f"max regret {np.max(self.regret):.3g} nats, error {sign} {np.nanmax(self.error_bound):.3g}: {text})"
         )
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -8,6 +8,7 @@ import numpy as np
 
 from expfam_game._typing import ArrayLike
 from expfam_game.errors import InvalidInput, SolverFailed
+from expfam_game.game.edge import boundary_equilibrium
 from expfam_game.game.game import Game
 from expfam_game.game.heterogeneous import HeterogeneousGame
 from expfam_game.solvers.base import Observer, Recorder, Solver
@@ -83,7 +84,8 @@ def solve(
     NotAnchored, BarelyAnchored
         If some agents never reach real data (T2), or only through weights lost in rounding; whatever ``throw`` is.
     BoundaryEquilibrium
-        If the equilibrium lies on the boundary of the mean space (T2). Gradient and sampled play, which cannot take a
+        If the equilibrium lies on the boundary of the mean space (T2), or if play of agents with different statistics runs
+        there. Gradient and sampled play, which cannot take a
         step there, raise it whatever ``throw`` is; the others return what they reached with ``throw=False``.
     SolverFailed
         If the tolerance was not reached.
@@ -100,6 +102,11 @@ def solve(
         return _solve_heterogeneous(game, solver, start, throw, Recorder(history, observe, progress))
     _ = game.v  # raises unless the weights determine one equilibrium
     method = choose(game) if solver is None else solver
+    if isinstance(method, HeterogeneousSolver):
+        raise InvalidInput(
+            f"{type(method).__name__} is for HeterogeneousGame, agents with different statistics; for a Game give Direct(), "
+            "Contraction(), GaussSeidel() or another of expfam_game.solvers, or none"
+        )
     if not isinstance(method, Solver):
         raise InvalidInput(
             f"solver is {solver!r}; give an object from expfam_game.solvers: Direct(), Contraction(), GaussSeidel(), "
@@ -128,6 +135,8 @@ def _solve_heterogeneous(
         )
     solution = method.run(game, None if start is None else game._one_profile(start), recorder)
     if throw and not solution.status.success:
+        if solution.status is Status.BOUNDARY:
+            raise boundary_equilibrium(game, game._split(solution.natural))
         reached = f"after {solution.steps} rounds with a regret of {np.max(solution.regret):.2g} nats"
         raise SolverFailed(f"{solution.solver}: {solution.message}, {reached}", solution)
     return solution

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import expfam_game as eg
 from expfam_game.certificates import c6_cover, c6_krawczyk, c6_search
-from expfam_game.errors import CertificateRejected, CertificationFailed, InvalidInput
+from expfam_game.errors import CertificateRejected, CertificationFailed, InvalidInput, NotAnchored
 
 F = eg.families
 
@@ -82,11 +82,50 @@ def test_the_same_search_gives_the_same_certificate(crowd, game, proof):
     assert one.to_json() == two.to_json()
 
 
+def test_a_profile_at_the_boundary_is_named():
+    families = [F.Finite([0, 1, 2, 3]), F.Finite([0, 1, 4, 9])]
+    game = eg.HeterogeneousGame(families, eg.Weights.complete(2, 0.5), data=[[0, 0], [0]])
+    with pytest.raises(CertificationFailed, match=r"boundary of the mean space of agents 0, 1.*pseudo_count"):
+        eg.certify(game, eg.solve(game, throw=False))
+    none = eg.certify_all(game)
+    assert eg.check(game, none)
+    assert (none.n_equilibria, none.complete, none.everywhere) == (0, True, False)
+    assert repr(none) == "EquilibriaCertificate(grade='rigorous', no equilibrium in the rectangle, one may lie outside)"
+    assert "one may lie outside" in str(none)
+
+
+def test_weights_without_a_way_to_data_are_refused():
+    weights = eg.Weights.from_dense([[0.0, 1.0], [1.0, 0.0]])
+    game = eg.HeterogeneousGame([F.Finite([0, 1, 2]), F.Finite([0, 1, 4])], weights, means=[None, None])
+    profile = SimpleNamespace(natural=[[0.0], [0.0]])
+    calls = (eg.certify_all, eg.certificates.all_equilibria, lambda g: eg.certify(g, profile))
+    for call in calls:
+        with pytest.raises(NotAnchored, match="agents 0, 1"):
+            call(game)
+
+
+def test_texts_claim_no_more_than_is_proved(game, proof, crowd):
+    one = eg.certify(game, eg.solve(game))
+    part, none = eg.certify_all(game, ((-3, 1), (-1, 3))), eg.certify_all(game, (5, 6))
+    texts = {
+        one: "1 equilibrium, maybe others",
+        part: "2 equilibria, no others in the rectangle, some may lie outside",
+        none: "no equilibrium in the rectangle, one may lie outside",
+        proof: "3 equilibria, no others anywhere",
+        dataclasses.replace(none, everywhere=True): "no equilibrium anywhere",
+        eg.certify(crowd, eg.solve(crowd)): "1 equilibrium, maybe others",
+    }
+    for certificate, words in texts.items():
+        assert words in repr(certificate)
+        assert str(certificate).endswith(f"in all: {words}")
+        assert "no other" not in str(certificate.claims["C6"])
+
+
 # ---------------------------------------------------------------------- soundness of the pieces
 
 
 def _mp_law(table, theta):
-    weights = [mpmath.exp(theta * v) for v in table]
+    weights = [mpmath.exp(mpmath.mpf(theta) * v) for v in table]  # a product of floats would be rounded
     return [w / mpmath.fsum(weights) for w in weights]
 
 
@@ -335,6 +374,10 @@ def test_files_round_trip(game, proof, tmp_path):
     back = eg.EquilibriaCertificate.load(tmp_path / "c6.json")
     assert eg.check(game, back)
     assert back.to_json() == proof.to_json()
+    assert back == proof
+    assert hash(back) == hash(proof)
+    assert back != dataclasses.replace(proof, everywhere=False)
+    assert back != proof.to_json()
     assert "C6 rigorous" in str(back)
     assert repr(back) == "EquilibriaCertificate(grade='rigorous', 3 equilibria, no others anywhere)"
 
@@ -357,6 +400,25 @@ def test_damaged_files_are_refused(proof, change):
     with pytest.raises(CertificateRejected) as rejection:
         eg.EquilibriaCertificate.from_json(json.dumps(content))
     assert rejection.value.claim == "format"
+
+
+def test_files_and_arguments_of_the_wrong_kind_are_named(game, proof, tmp_path):
+    proof.save(tmp_path / "c6.json")
+    with pytest.raises(CertificateRejected, match="read it with EquilibriaCertificate.load"):
+        eg.Certificate.load(tmp_path / "c6.json")
+    shared = eg.catalog.two_agents()
+    linear = eg.certify(shared, eg.solve(shared))
+    linear.save(tmp_path / "c5.json")
+    with pytest.raises(CertificateRejected, match="read it with Certificate.load"):
+        eg.EquilibriaCertificate.load(tmp_path / "c5.json")
+    assert eg.Certificate.load(tmp_path / "c5.json") == linear
+    for path in (tmp_path / "c6.json", "c6.json"):
+        with pytest.raises(CertificateRejected, match="read the file first, with Certificate.load"):
+            eg.check(game, path)
+    with pytest.raises(CertificateRejected, match=r"the game comes first: check\(game, certificate\)"):
+        eg.check(proof, game)
+    with pytest.raises(CertificateRejected, match="expected a Game or a HeterogeneousGame first, got str"):
+        eg.check("game.toml", proof)
 
 
 @pytest.mark.parametrize("text", ["", "3", "{", '{"format": 1, "format": 2}', '{"format": NaN}'])

@@ -9,6 +9,7 @@ from scipy import integrate, optimize, stats
 
 import expfam_game as eg
 from expfam_game.errors import (
+    BoundaryEquilibrium,
     InvalidData,
     InvalidInput,
     InvalidMeanParameter,
@@ -18,7 +19,7 @@ from expfam_game.errors import (
     SolverFailed,
     ToleranceNotReached,
 )
-from expfam_game.game import spaces
+from expfam_game.game import edge, spaces
 
 F = eg.families
 TWO = eg.Weights.complete(2, 0.3)
@@ -370,6 +371,123 @@ def test_too_few_rounds_and_boundaries_are_reported():
     assert eg.solve(mended).mean.ravel() == pytest.approx([0.2, 1.0], rel=1e-12)
 
 
+LINE, SQUARE = F.Finite([0, 1, 2, 3]), F.Finite([0, 1, 4, 9])
+FACE = F.Finite([[0, 0], [0, 1], [1, 0], [1, 1], [0.5, 0.5]]), F.Finite([[0, 0], [0, 1], [2, 0], [1, 3], [1, 0.5]])
+ON_THE_BOUNDARY = {
+    "all data at zero": ([LINE, SQUARE], [[0, 0], [0]]),
+    "all data at the top": ([LINE, SQUARE], [[3], [3, 3]]),
+    "one statistic": ([LINE, LINE], [[0, 0], [0]]),
+    "counts": ([F.Poisson(), F.Geometric()], [[0], [0, 0]]),
+}
+EVERY_SOLVER = [
+    eg.solvers.BestResponse(),
+    eg.solvers.BestResponse(order="simultaneous"),
+    eg.solvers.BestResponse(damping=0.5),
+    eg.solvers.Newton(),
+]
+
+
+@pytest.mark.parametrize("solver", EVERY_SOLVER, ids=repr)
+@pytest.mark.parametrize(("families", "data"), ON_THE_BOUNDARY.values(), ids=ON_THE_BOUNDARY.keys())
+def test_play_that_runs_to_the_boundary_is_no_equilibrium(families, data, solver):
+    """All data in one face of both hulls: p(other states) = Σ α p(other states) has only the solution zero."""
+    game = eg.HeterogeneousGame(families, TWO, data)
+    with pytest.raises(BoundaryEquilibrium, match="pseudo_count") as caught:
+        eg.solve(game, solver)
+    assert caught.value.agents == (0, 1)
+    assert caught.value.statistics
+    assert ("another start" in str(caught.value)) is not game.uniqueness().guaranteed
+    mended = eg.solve(eg.HeterogeneousGame(families, TWO, data, pseudo_count=1.0), solver)
+    assert mended.regret.max() < 1e-10
+
+
+def test_play_that_runs_to_a_face_is_no_equilibrium():
+    game = eg.HeterogeneousGame(FACE, TWO, [[0, 1], [0, 1, 1]])
+    quiet = eg.solve(game, eg.solvers.Newton(), throw=False)
+    assert quiet.status is eg.Status.BOUNDARY
+    assert not quiet.status.success
+    assert edge.boundary_equilibrium(game, game._split(quiet.natural)).agents == (0, 1)
+
+
+@pytest.mark.parametrize("solver", EVERY_SOLVER, ids=repr)
+@pytest.mark.parametrize("tiny", [1e-6, 1e-12, 1e-30])
+def test_an_equilibrium_near_the_boundary_is_one(solver, tiny):
+    """To first order in the tiny means p_1 = tiny/2 + p_2/2 and p_2 = 3 tiny/2 + p_1/2: 5/3 and 7/3 of it.
+
+    A profile counts as settled when Newton's method would change log det F by less than 0.1.
+    """
+    game = eg.HeterogeneousGame([LINE, SQUARE], eg.Weights.complete(2, 0.5), means=[[tiny], [3 * tiny]])
+    solution = eg.solve(game, solver)
+    assert solution.mean.ravel() / tiny == pytest.approx([5 / 3, 7 / 3], rel=0.12)
+    if tiny > 1e-9:
+        assert solution.mean.ravel() / tiny == pytest.approx([5 / 3, 7 / 3], rel=1e-4)
+
+
+def test_play_that_leaves_the_boundary_is_followed():
+    """To first order in u_j = p_j(the state that counts one) each agent hears 0.9 · 4 times the other's mean: it grows."""
+    families = [F.Finite([0, 1, 4]), F.Finite([0, 4, 1])]
+    game = eg.HeterogeneousGame(families, eg.Weights.complete(2, 0.1), data=[[0], [0]])
+    ends = [eg.solve(game, start=np.full((2, 1), start)).natural for start in (-1.0, -30.0, -60.0)]
+    assert np.ptp(ends, axis=0).max() < 1e-9
+    assert np.abs(ends[0]).max() < 1.0
+
+
+def test_equilibria_of_the_catalogue_and_near_a_fold_stay_equilibria():
+    """Near the fold at α_ii = 0.18098… the Jacobian is all but singular, but the boundary is far."""
+    fold = eg.catalog.three_equilibria("18098/100000")
+    assert eg.solve(fold, eg.solvers.Newton(), start=[[-1.3], [1.5]]).status.success
+    for name in ("square_against_linear", "gaussian_against_laplace", "trusting_agents"):
+        assert eg.solve(eg.catalog.load_heterogeneous(name)).status.success
+
+
+def test_the_history_has_the_regrets():
+    game = eg.catalog.three_equilibria()
+    seen = []
+    for solver in (eg.solvers.BestResponse(), eg.solvers.Newton()):
+        seen.clear()
+        solution = eg.solve(
+            game, solver, history=True, observe=lambda step, natural: seen.append(natural.copy()) or 0.0
+        )
+        assert solution.history.regret == pytest.approx([game.regret(natural).max() for natural in seen], abs=0.0)
+        assert solution.history.regret[-1] == solution.regret.max()
+    alone = eg.HeterogeneousGame([A, A], eg.Weights.from_dense(np.eye(2)), means=[[0.0], [1.0]])
+    assert np.isposinf(eg.solve(alone, throw=False, history=True).history.regret).all()
+
+
+def test_failures_say_what_to_try_next():
+    game, start = eg.catalog.three_equilibria(), [[-8.0], [0.8]]
+    cases = {
+        eg.solvers.BestResponse(order="simultaneous"): ["order='sequential'", "damping=0.5", "another start"],
+        eg.solvers.BestResponse(order="simultaneous", damping=0.99): ["order='sequential'", "damping=0.5"],
+    }
+    for solver, words in cases.items():
+        with pytest.raises(SolverFailed) as caught:
+            eg.solve(game, solver, start=start)
+        assert all(word in str(caught.value) for word in words)
+    assert "order=" not in eg.solvers.BestResponse().advice
+    assert "damping" not in eg.solvers.BestResponse(damping=0.1).advice
+    assert "another start" in eg.solvers.Newton().advice
+
+
+def test_texts_say_what_is_not_guaranteed_and_count_in_english(ragged):
+    one = eg.solve(eg.catalog.three_equilibria())
+    assert repr(one).startswith("Solution(2 agents × 1 statistic, ")
+    assert "; uniqueness not guaranteed: agents 0 and 1" in repr(one)
+    assert "there may be other equilibria, uniqueness not guaranteed" in one.message
+    assert repr(eg.solve(ragged[0])).startswith("Solution(3 agents × 3 statistics, ")
+    assert str(ragged[0].uniqueness()).startswith("uniqueness not guaranteed: ")
+
+
+def test_what_only_a_shared_statistic_has_is_named():
+    game = eg.catalog.three_equilibria()
+    for name in ("influence", "equilibrium_mean", "spectral_radius"):
+        with pytest.raises(AttributeError, match=f"{name} is defined for agents who share a statistic"):
+            getattr(game, name)
+    with pytest.raises(AttributeError, match="no attribute 'influences'"):
+        game.influences  # noqa: B018
+    assert not hasattr(game, "influence")
+
+
 def test_observers_see_the_natural_parameters():
     seen = []
     eg.solve(eg.catalog.three_equilibria(), observe=lambda step, natural: seen.append(natural[0, 0]) or 0.0)
@@ -439,7 +557,13 @@ OK = {"means": [[1.0], [1.0]]}
         (lambda: eg.HeterogeneousGame([A, B], TWO, [[0], None]), InvalidData, "agent 1 has no data"),
         (lambda: eg.HeterogeneousGame([A, B], TWO, means=[[1.0], None]), InvalidData, "agent 1 has no mean"),
         (lambda: eg.HeterogeneousGame([A, B], TWO, means=[[1.0], [1.0, 2.0]]), InvalidMeanParameter, "agent 1 has 1"),
-        (lambda: eg.HeterogeneousGame([A, B], TWO, means=[[1.0], [4.5]]), InvalidMeanParameter, "agent 1"),
+        (
+            lambda: eg.HeterogeneousGame([A, B], TWO, means=[[1.0], [4.5]]),
+            InvalidMeanParameter,
+            r"agent 1, \[4\.5\], is",
+        ),
+        (lambda: eg.HeterogeneousGame([A, B], TWO, means=[1.0, 3.0]), InvalidMeanParameter, r"\[\[1.0\], \[3.0\]\]"),
+        (lambda: eg.HeterogeneousGame([A, B], TWO, means=[[1.0], [4.0], 3]), InvalidInput, "3 items"),
         (lambda: eg.HeterogeneousGame([A, B], TWO, **OK, counts=[1, -1]), InvalidInput, "non-negative integers"),
         (lambda: eg.HeterogeneousGame([A, B], TWO, **OK, counts=[1, 0]), InvalidData, "count is zero"),
         (lambda: eg.HeterogeneousGame([A, B], TWO, **OK, pseudo_count=-1), InvalidInput, "pseudo_count"),
@@ -500,7 +624,7 @@ def test_rational_base_measures_and_agents_without_data():
         (lambda g: g.jacobian(np.zeros((3, 2, 1))), InvalidInput, "one profile at a time"),
         (lambda g: g.cross_mean(0, 2, [[0.0], [0.0]]), InvalidInput, "between 0 and 1"),
         (lambda g: eg.solve(g, eg.solvers.Direct()), InvalidInput, "BestResponse"),
-        (lambda g: eg.solve(eg.catalog.two_agents(), eg.solvers.Newton()), InvalidInput, "expfam_game.solvers"),
+        (lambda g: eg.solve(eg.catalog.two_agents(), eg.solvers.Newton()), InvalidInput, "Newton is for Heterogen"),
         (lambda g: eg.solvers.BestResponse(order="random"), InvalidInput, "order"),
         (lambda g: eg.solvers.BestResponse(damping=0.0), InvalidInput, "damping"),
         (lambda g: eg.solvers.Newton(tolerance=0.0), InvalidInput, "tolerance"),
