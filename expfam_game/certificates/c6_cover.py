@@ -161,4 +161,4 @@ def first_gap(cover: str, whole: Rectangle, ranges: Ranges, unique: Sequence[Rec
 
 
 def _shown(box: Rectangle) -> str:
-    return f"[{box[0][0]:.9g}, {box[0][1]:.9g}] × [{box[1][0]:.9g}, {box[1][1]:.9g}]"
+    return f"[{box[0][0]!r}, {box[0][1]!r}] × [{box[1][0]!r}, {box[1][1]!r}]"

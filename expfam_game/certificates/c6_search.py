@@ -27,6 +27,8 @@ SCAN = 2001
 """Points at which play of the second agent is scanned for crossings; the cover finds what falls between them."""
 THIN = 1e-13
 """Width of a rectangle, relative to its position, that is not cut further."""
+LARGEST = 1e6
+"""Ends of a search: natural parameters beyond it are no longer told apart by float64 probabilities."""
 GROWTH = 2.0
 PLAY = 20
 """Rounds of best response before Newton's method, from every other start."""
@@ -347,7 +349,8 @@ class _Hunt:
 
     def _give_up(self, box: Rectangle, why: str) -> None:
         raise CertificationFailed(
-            f"C6: the rectangle {c6_cover._shown(box)} {why}. Equilibria may merge there: the Jacobian is nearly singular"
+            f"C6: the rectangle {c6_cover._shown(box)} {why}. Equilibria may merge there (the Jacobian is nearly singular), or the search "
+            "needs a smaller box or more rectangles"
         )
 
 
@@ -391,9 +394,9 @@ def rectangle(box: Any, size: int) -> FloatArray:
         values = np.zeros(0)
     if values.shape == (2,):
         values = np.repeat(values[None], size, axis=0)
-    if values.shape != (size, 2) or not np.all(np.isfinite(values)) or not np.all(values[:, 0] < values[:, 1]):
+    if values.shape != (size, 2) or not np.all(np.abs(values) <= LARGEST) or not np.all(values[:, 0] < values[:, 1]):
         raise InvalidInput(
-            f"box is {box!r}; it must be an interval (low, high) with low < high, or {size} of them, one for each natural "
+            f"box is {box!r}; it must be an interval (low, high) with low < high, both within ±{LARGEST:g}, or {size} of them, one for each natural "
             "parameter"
         )
     return np.asarray(values.T.copy())

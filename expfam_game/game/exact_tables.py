@@ -132,7 +132,10 @@ def _echelon(table: Table) -> Any:
 
 def floats(table: Sequence[Sequence[Fraction]]) -> FloatArray:
     """The nearest floats."""
-    return np.array([[float(value) for value in row] for row in table])
+    try:
+        return np.array([[float(value) for value in row] for row in table])
+    except OverflowError:
+        raise InvalidInput("a statistic has a value beyond the range of floats, 1.8e308; rescale it") from None
 
 
 def exact_base(tables: Sequence[Table], base: Sequence[Any] | None) -> Table:

@@ -309,7 +309,8 @@ class HeterogeneousGame:
         """t_i, with the laws of the others computed once and kept in ``laws``."""
         matrix = self.weights.matrix
         span = slice(matrix.indptr[agent], matrix.indptr[agent + 1])
-        total = np.zeros(self.dims[agent])
+        lead = np.broadcast_shapes(*(part.shape[:-1] for part in parts))
+        total = np.zeros((*lead, self.dims[agent]))
         for j, weight in zip(matrix.indices[span].tolist(), matrix.data[span].tolist()):
             if j == agent:
                 heard = self._means[agent]
@@ -495,9 +496,10 @@ class HeterogeneousGame:
         live = np.isfinite(self._log_masses[one]) & np.isfinite(self._log_masses[other])
         if self.families[one] == self.families[other] or np.array_equal(a[live], b[live]):
             return True
-        if a.shape[1] != b.shape[1] or a.size + b.size > RANK_WORK:
+        # The relation must hold wherever somebody samples, so different supports are no ground for a guarantee.
+        if not live.all() or a.shape[1] != b.shape[1] or a.size + b.size > RANK_WORK:
             return False
-        rows = [fraction_rows(table[live].tolist(), "a table") for table in (a, b)]
+        rows = [fraction_rows(table.tolist(), "a table") for table in (a, b)]
         return same_span(rows[0], rows[1])
 
     # ------------------------------------------------------------------ exact numbers and identity
@@ -556,7 +558,7 @@ def _common_space(families: Sequence[Family]) -> spaces.Space:
         if not spaces.same_space(found[0], space):
             raise InvalidInput(
                 f"agent 0 lives on {found[0]} ({families[0]!r}) but agent {agent} on {space} ({families[agent]!r}) with "
-                "other values; all agents need the same sample space",
+                "other values, or values of another shape; all agents need the same sample space",
                 agent=agent,
             )
     return found[0]

@@ -473,3 +473,8 @@ def test_games_without_a_finite_space_cannot_be_certified():
     for call in (lambda: eg.certify_all(game), lambda: eg.certify(game, eg.solve(game))):
         with pytest.raises(InvalidInput, match="finite space"):
             call()
+
+
+def test_a_search_without_bounds_is_refused():
+    with pytest.raises(eg.errors.InvalidInput, match="both within"):
+        eg.certify_all(eg.catalog.three_equilibria(), box=(-1.7e308, 1.7e308))

@@ -661,3 +661,17 @@ def test_catalogue_games_build(name):
     assert game.dims == (1, 1)
     assert not game.uniqueness()
     assert eg.catalog.describe(name).startswith(str(getattr(eg.catalog, name).__doc__).split("\n")[0])
+
+
+def test_isolated_agents_keep_the_shape_of_a_batch():
+    families = [eg.families.Finite([0, 1, 2]), eg.families.Finite([0, 1, 4])]
+    game = eg.HeterogeneousGame(families, eg.Weights.from_dense(np.eye(2)), data=[[0, 1, 2], [1, 2, 0]])
+    assert game.best_response(np.zeros((5, 2, 1))).shape == (5, 2, 1)
+    assert eg.certify_all(game).n_equilibria == 1
+
+
+def test_statistics_beyond_floats_are_refused():
+    with pytest.raises(eg.errors.InvalidInput, match="beyond the range of floats"):
+        eg.HeterogeneousGame.from_rationals(
+            [[0, 1, 10**400], [0, 1, 2]], [["1/2", "1/2"]] * 2, state_counts=[[3, 2, 1]] * 2
+        )
