@@ -1,5 +1,6 @@
 """T1 (setting): ∇A, ∇²A and A* of every family with closed formulas, and the package's numbers beside them."""
 
+from collections.abc import Sequence
 from functools import partial
 
 import pytest
@@ -69,6 +70,70 @@ def test_T1_the_hessians_of_a_and_its_conjugate_are_inverse(family):
         somewhere = {symbol: sp.Rational(k + 2, 2 * k + 1) for k, symbol in enumerate(free)}
         matrices = [matrix.subs(somewhere) for matrix in matrices]
     assert is_zero(matrices[0] * matrices[1] - sp.eye(len(family.theta)))
+
+
+def _trigammas(theta: Sequence[sp.Symbol]) -> sp.Matrix:
+    total = sp.trigamma(sum(theta))
+    return sp.diag(*map(sp.trigamma, theta)) - total * sp.ones(len(theta), len(theta))
+
+
+def _directional(theta: Sequence[sp.Symbol]) -> sp.Matrix:
+    """r/κ across the mean direction, 1 − r² − (d − 1) r/κ along it, with r the mean resultant length (Mardia & Jupp)."""
+    d, kappa = len(theta), sp.sqrt(sum(t**2 for t in theta))
+    ratio = sp.besseli(1, kappa) / sp.besseli(0, kappa) if d == 2 else sp.coth(kappa) - 1 / kappa
+    along = sp.Matrix(theta) * sp.Matrix(theta).T / kappa**2
+    return ratio / kappa * (sp.eye(d) - along) + (1 - ratio**2 - (d - 1) * ratio / kappa) * along
+
+
+def _covariance(states: Sequence[tuple[int, ...]], counts: Sequence[int], theta: Sequence[sp.Symbol]) -> sp.Matrix:
+    """E φφᵀ − E φ E φᵀ, summed over the states."""
+    masses = [n * sp.exp(sum(t * x for t, x in zip(theta, state))) for n, state in zip(counts, states)]
+    mean = sum((m * sp.Matrix(x) for m, x in zip(masses, states)), sp.zeros(len(theta), 1)) / sum(masses)
+    square = sum((m * sp.Matrix(x) * sp.Matrix(x).T for m, x in zip(masses, states)), sp.zeros(len(theta))) / sum(
+        masses
+    )
+    return square - mean * mean.T
+
+
+FISHER = {
+    "Gamma": lambda t: sp.Matrix([[sp.trigamma(t[0]), -1 / t[1]], [-1 / t[1], t[0] / t[1] ** 2]]),
+    "Beta": _trigammas,
+    "Dirichlet": _trigammas,
+    "VonMises": _directional,
+    "VonMisesFisher": _directional,
+    "Finite": lambda t: _covariance([(0,), (1,), (3,)], [1, 2, 1], t),
+    "Ising": lambda t: _covariance([(a, b, a * b) for a in (-1, 1) for b in (-1, 1)], [1] * 4, t),
+}
+"""Textbook forms of the Fisher information where A* is not closed."""
+
+
+def test_T1_every_family_without_a_closed_conjugate_has_a_closed_fisher_information():
+    assert {family.name for family in FAMILIES if not family.has_conjugate} == set(FISHER)
+
+
+@pytest.mark.parametrize("name", FISHER)
+def test_T1_the_hessian_of_the_log_partition_is_the_textbook_fisher_information(name):
+    family = next(formulas for formulas in FAMILIES if formulas.name == name)
+    difference = sp.hessian(family.log_partition, family.theta) - FISHER[name](family.theta)
+    if name == "VonMises":  # I₂(κ) = I₀(κ) − 2 I₁(κ)/κ, which SymPy does not use by itself
+        kappa = sp.Wild("kappa")
+        difference = difference.replace(sp.besseli(2, kappa), sp.besseli(0, kappa) - 2 * sp.besseli(1, kappa) / kappa)
+    if name == "VonMisesFisher":
+        assert all(_vanishes_on_the_sphere(entry, family.theta) for entry in difference)
+        return
+    if name in ("Finite", "Ising"):  # in e^θ everything is rational
+        bases = sp.symbols(f"x:{len(family.theta)}", positive=True)
+        difference = difference.subs({t: sp.log(x) for t, x in zip(family.theta, bases)}, simultaneous=True)
+    assert is_zero(difference)
+
+
+def _vanishes_on_the_sphere(entry: sp.Expr, theta: Sequence[sp.Symbol]) -> bool:
+    """Zero for θ_3² = κ² − θ_1² − θ_2², with κ and e^κ as symbols: then the entry is rational."""
+    kappa, power = sp.symbols("kappa power", positive=True)
+    norm = sp.sqrt(sum(t**2 for t in theta))
+    rational = entry.subs(norm, kappa).subs(norm**2, kappa**2).rewrite(sp.exp).subs(sp.exp(kappa), power)
+    numerator, _ = sp.fraction(sp.together(rational))
+    return bool(sp.rem(sp.expand(numerator), theta[-1] ** 2 - kappa**2 + sum(t**2 for t in theta[:-1]), theta[-1]) == 0)
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=_named)
