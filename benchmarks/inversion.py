@@ -1,4 +1,4 @@
-"""From mean to natural parameters, the direction that needs a solver: against SciPy's root finders, and efax if installed.
+"""From mean to natural parameters, the direction that needs a solver: against SciPy's root finders.
 
     python -m benchmarks.inversion
 
@@ -42,7 +42,6 @@ Rows
 Columns
   vs SciPy   time of SciPy for one inversion over ours: optimize.elementwise.find_root for one unknown, optimize.root (with
              the exact Jacobian) for several; — where more than one in a hundred of its answers misses a residual of 1e-6
-  vs efax    time of efax, compiled by JAX, over ours; — where it is not installed
   ours       microseconds for one inversion (CPU time of all threads over the number of inversions)
   residual   largest |μ(θ) − μ| over all checked answers and statistics, relative to the largest of the terms that
              the statistic's mean is the difference of (its size, where it is no difference); at most 1e-13
@@ -76,7 +75,6 @@ class Result:
     inversions: int
     ours: float
     scipy: float
-    efax: float
     spread: float
     residual: float
     scipy_failures: float
@@ -234,9 +232,9 @@ def _selected(mu: FloatArray, theta: FloatArray, rng: np.random.Generator) -> An
     return np.unique(np.concatenate([ends, rng.choice(len(mu), min(_CHECKED, len(mu)), replace=False)]))
 
 
-def measure(case: Case, label: str, n: int, repeats: int, seed: int, efax: Any = None) -> Result:
+def measure(case: Case, label: str, n: int, repeats: int, seed: int) -> Result:
     """All contestants in turns on fresh parameters; the first round warms up and is not counted."""
-    ours, scipy, theirs, worst, failures, condition = [], [], [], [], [], []
+    ours, scipy, worst, failures, condition = [], [], [], [], []
     for k in range(repeats + 1):
         rng = np.random.default_rng([seed, k])
         theta = case.draw(rng, n, RANGES[label])
@@ -253,8 +251,6 @@ def measure(case: Case, label: str, n: int, repeats: int, seed: int, efax: Any =
         condition.append(conditioning(case, theta[rows], mu[rows]))
         ours.append(mine / n)
         scipy.append(other / few)
-        if efax is not None and (seconds := efax(case.name, mu)) is not None:
-            theirs.append(seconds / n)
     assert max(worst) <= RESIDUAL, f"{case.name}, {label}: relative residual {max(worst):.2g}"
     every = np.concatenate(condition)
     return Result(
@@ -263,7 +259,6 @@ def measure(case: Case, label: str, n: int, repeats: int, seed: int, efax: Any =
         n,
         float(np.median(ours)),
         float(np.median(scipy)),
-        float(np.median(theirs)) if theirs else float("nan"),
         float(np.ptp(ours) / np.median(ours)),
         float(max(worst)),
         float(np.mean(failures)),
@@ -281,7 +276,6 @@ def show(results: list[Result], screen: Console) -> None:
         "family",
         "parameters",
         "vs SciPy",
-        "vs efax",
         "ours",
         "spread",
         "residual",
@@ -295,7 +289,6 @@ def show(results: list[Result], screen: Console) -> None:
             r.name,
             r.range,
             f"{r.scipy / r.ours:.1f}×" if r.scipy_failures <= 0.01 else "—",
-            "—" if np.isnan(r.efax) else f"{r.efax / r.ours:.1f}×",
             f"{1e6 * r.ours:.3g} µs",
             f"{100 * r.spread:.0f} %",
             number(r.residual, ".1e"),
