@@ -90,7 +90,13 @@ def test_games_of_a_given_family(one, two) -> None:
 
 
 def test_small_families_cover_the_package() -> None:
-    public = {getattr(f, name) for name in f.__all__} - {f.Family, f.MomentEstimate, f.FromStatistic, f.DataMoments, f.mean_statistic}
+    public = {getattr(f, name) for name in f.__all__} - {
+        f.Family,
+        f.MomentEstimate,
+        f.FromStatistic,
+        f.DataMoments,
+        f.mean_statistic,
+    }
     assert {type(family) for family in strategies.small_families()} == public
 
 
