@@ -135,6 +135,8 @@ def write_page(page: Path, folder: Path, names: Sequence[str]) -> Path:
     for name in names:
         if (path := folder / f"{name}.json").is_file():
             sections.append(_section(json.loads(path.read_text(encoding="utf-8")), folder, page.parent))
+    if missing := [name for name in names if not (folder / f"{name}.json").is_file()]:
+        sections.append(f"Not made here yet: {', '.join(f'`python -m paper_figures {name}`' for name in missing)}.\n")
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text("\n".join(sections), encoding="utf-8")
     return page
@@ -159,12 +161,15 @@ def _row(finding: dict[str, Any]) -> str:
     low, high = (_number(finding[key]) for key in ("low", "high"))
     spread = "" if len(finding["values"]) < 2 else f"{low} … {high}"
     reached = {None: "", True: "yes", False: "**no**"}[finding["holds"]]
-    wanted = finding["wanted"].replace(">=", "≥ ").replace("<=", "≤ ")
-    return f"| {finding['what']} | {_number(finding['median'])} {finding['unit']} | {spread} | {wanted} | {reached} |"
+    wanted = finding["wanted"].replace(">=", "≥").replace("<=", "≤")
+    what = finding["what"].replace("|", "\\|")
+    return f"| {what} | {_number(finding['median'])} {finding['unit']} | {spread} | {wanted} | {reached} |"
 
 
 def _number(value: float | None) -> str:
-    """Four significant digits, and never an exponent for the sizes that occur here."""
+    """Four significant digits, with an exponent for the very small only."""
     if value is None:
         return "—"
+    if 0.0 < abs(value) < 1e-3:
+        return f"{value:.1e}"
     return f"{value:.4f}".rstrip("0").rstrip(".") if abs(value) < 1 else f"{value:.4g}"
