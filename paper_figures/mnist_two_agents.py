@@ -363,7 +363,7 @@ def _pictures(outcomes: Sequence[Outcome], pooled: Sequence[AnyArray], test: Par
     for i, name in enumerate(AGENTS):
         for outcome in chosen:
             rows.append(in_order(outcome.final[i][:shown]))
-            titles.append(f"{name}, α = {outcome.task.self_weight:g}")
+            titles.append(f"{name.removeprefix('agent ')}, α = {outcome.task.self_weight:g}")
     rows += [in_order(pooled[0][:shown]), in_order(test.table()[:shown])]
     titles += ["pooled model", "test images"]
     figure = Figure(figsize=(12.5, 0.56 * len(rows)), layout="constrained")
