@@ -25,6 +25,7 @@ class SampleSet:
     """Samples of some variables, each with a weight, some of them not observed.
 
     A class label is one more column, with values 0, 1, …, C − 1. The arrays are not copied where that can be avoided.
+    Masked arrays of NumPy are refused: their mask says what is missing, ``observed`` what is known.
 
     Parameters
     ----------
@@ -234,8 +235,10 @@ def as_array(samples: Any) -> AnyArray:
     >>> as_array([[1, 2]]).shape
     (1, 2)
     """
+    if np.ma.is_masked(samples):
+        raise InvalidData("the samples are a masked array; give its data, and observed=~mask for the mask")
     if isinstance(samples, np.ndarray):
-        return samples
+        return np.asarray(samples)  # subclasses have arithmetic of their own
     if hasattr(samples, "__dlpack__") and not hasattr(samples, "__array__"):
         return np.from_dlpack(samples)
     try:

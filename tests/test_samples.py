@@ -43,6 +43,13 @@ def test_of_takes_everything_that_speaks_array_or_dlpack():
     np.testing.assert_array_equal(as_array(OnlyDLPack(np.arange(3))), [0, 1, 2])
 
 
+def test_masked_arrays_are_refused_and_other_subclasses_become_arrays():
+    with pytest.raises(InvalidData, match="observed=~mask"):
+        SampleSet(np.ma.masked_array([[1.0, 2.0]], mask=[[False, True]]))
+    assert SampleSet(np.ma.masked_array([[1.0, 2.0]])).values.tolist() == [[1.0, 2.0]]
+    assert type(SampleSet(np.asmatrix([[1.0, 2.0]])).values) is np.ndarray
+
+
 def test_no_rows_is_nothing_to_say():
     empty = SampleSet(np.empty((0, 4)))
     assert (empty.n, len(empty), empty.n_variables) == (0, 0, 4)

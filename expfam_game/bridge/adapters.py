@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from expfam_game._typing import AnyArray, ArrayLike, FloatArray, Seed
-from expfam_game.errors import InvalidData, InvalidInput
+from expfam_game.errors import InvalidData, InvalidInput, NotFitted
 from expfam_game.families.base import Family
 from expfam_game.families.product import Product
 from expfam_game.samples import SampleSet, pool
@@ -71,13 +71,18 @@ class FamilyAgent:
 
     def sample(self, n: int, seed: Seed) -> AnyArray:
         """n samples, shape (n, V)."""
-        return np.asarray(self.family.sample(self.natural_, n, seed).reshape(n, -1))
+        return np.asarray(self.family.sample(self._fitted(), n, seed).reshape(n, -1))
 
     def log_prob(self, values: ArrayLike, observed: ArrayLike | None = None) -> FloatArray:
         """Log-density of complete rows in nats, shape (n,)."""
         if observed is not None and not np.all(observed):
             raise InvalidData(f"log_prob of {self.family!r} needs complete rows")
-        return self.family.log_prob(self._events(np.asarray(values)), self.natural_)
+        return self.family.log_prob(self._events(np.asarray(values)), self._fitted())
+
+    def _fitted(self) -> FloatArray:
+        if not hasattr(self, "natural_"):
+            raise NotFitted("this FamilyAgent has not been fitted; call fit first")
+        return self.natural_
 
     def _events(self, values: AnyArray) -> AnyArray:
         width = prod(self.family.event_shape)

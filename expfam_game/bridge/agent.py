@@ -18,7 +18,8 @@ from expfam_game.samples import SampleSet
 class GenerativeAgent(Protocol):
     """The two methods that a player must have; a class has them or not, there is nothing to inherit.
 
-    Optional methods, used where they are asked for:
+    Optional methods. ``play`` uses the first if it is asked to; the others have fixed names so that metrics, and agents made
+    of agents, can rely on them:
 
     ``sample_stratified(n, seed)``
         A :class:`~expfam_game.samples.SampleSet` with equally many rows of each class, and row weights ``p(c)`` divided
@@ -60,7 +61,7 @@ class GenerativeAgent(Protocol):
         Parameters
         ----------
         samples : sequence of SampleSet
-            Own data first. In each set only what ``observed`` marks is known (T11).
+            Own data first. In each set only what ``observed`` marks is known (T11). The arrays are read-only.
         weights : sequence of float
             ``weights[k] ≥ 0`` is the weight of set k as a whole; its row weights distribute it inside. The result may
             depend on the proportions only, so prior counts must be relative to the total.
@@ -80,5 +81,6 @@ class GenerativeAgent(Protocol):
         -------
         array or SampleSet, shape (n, V)
             An array is observed entirely. With 0 rows the agent has nothing to say, and its weight goes to the others.
+            Values that a mask hides are set to zero before anybody sees them.
         """
         ...

@@ -9,7 +9,7 @@ import numpy as np
 
 from expfam_game._typing import FloatArray
 from expfam_game.bridge import workers
-from expfam_game.bridge.faults import checked
+from expfam_game.bridge.faults import verified
 from expfam_game.bridge.setting import Setting, check_seed
 from expfam_game.bridge.state import Letter, State
 from expfam_game.bridge.theory import Average, Ledger, Statistic, TheoryCheck, Undefined, average
@@ -116,10 +116,9 @@ class Comparison:
             return
         shape = state.ledger.means.shape
         observed, predicted, variance = (np.full(shape, np.nan) for _ in range(3))
-        asked = [i for i in range(setting.n_agents) if state.fitted[i] and not state.dropped[i]]
+        asked = [i for i in range(setting.n_agents) if state.fitted[i] and not state.dropped[i] and setting.n[i]]
         for agent, outcome in zip(asked, self._runner.map([self._task(i) for i in asked])):
-            if outcome.reason is None:
-                outcome = workers.attempt(Task(checked, outcome.value, (setting.rules(agent),)))
+            outcome = verified(outcome, setting.rules(agent))
             if outcome.reason is not None:
                 fail(agent, "sample", outcome)
                 continue

@@ -4,7 +4,8 @@ The folder holds
 
 * ``game.json``: the settings that a resumed game must share, in readable form;
 * ``state-00007.pickle``: everything after round 7, except
-* ``letters-00006.pickle``: the samples written in round 6, as long as somebody may still read them.
+* ``letters-00006.pickle``: the samples written in round 6, as long as somebody may still read them;
+* ``lock``: held by the process that plays. The system releases it when the process ends, however it ends.
 
 Each file is written beside its final name, flushed to disk and then renamed, which is atomic: a file is there as a whole or not at
 all. The letters go first and the state last, so a state never refers to something that is missing. Files are read with
@@ -16,10 +17,11 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from expfam_game.bridge.state import Letter, State
 from expfam_game.bridge.workers import dumps
@@ -28,7 +30,7 @@ from expfam_game.samples import SampleSet
 
 
 class Checkpoint:
-    """A folder with the state of one game.
+    """A folder with the state of one game, for this process alone until it is closed.
 
     Parameters
     ----------
@@ -40,43 +42,64 @@ class Checkpoint:
     Raises
     ------
     InvalidCheckpoint
-        If the folder holds another game.
+        If the folder holds another game, another process plays in it, or it cannot be made or read.
     """
 
     def __init__(self, folder: str | os.PathLike[str], fingerprint: dict[str, str]) -> None:
         self._folder = Path(folder)
-        self._folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._lock = (self._folder / "lock").open("ab")
+        except OSError as problem:
+            raise InvalidCheckpoint(f"{self._folder} cannot keep a game: {problem}") from None
+        try:
+            self._claim(fingerprint)
+        except BaseException:
+            self.close()
+            raise
+
+    def _claim(self, fingerprint: dict[str, str]) -> None:
+        if not _locked(self._lock):
+            raise InvalidCheckpoint(
+                f"another process plays the game in {self._folder}; wait for it, or give another folder"
+            )
+        for unfinished in self._folder.glob("*.part"):
+            unfinished.unlink()
         card = self._folder / "game.json"
         if card.exists():
             self._check_same_game(card, fingerprint)
         else:
             _write(card, json.dumps(fingerprint, indent=2).encode())
 
-        for unfinished in self._folder.glob("*.part"):
-            unfinished.unlink()
+    def close(self) -> None:
+        """Let others have the folder."""
+        self._lock.close()
 
     def _check_same_game(self, card: Path, fingerprint: dict[str, str]) -> None:
         try:
-            found = json.loads(card.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as problem:
-            raise InvalidCheckpoint(f"{card} cannot be read: {problem}") from None
+            found = dict(json.loads(card.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as problem:
+            raise _unreadable(card, problem) from None
         for name, value in fingerprint.items():
             if found.get(name) != value:
                 raise InvalidCheckpoint(
-                    f"{self._folder} holds another game: its {name} are {found.get(name)!r}, those of this game {value!r}. "
+                    f"{self._folder} holds another game: {name} {found.get(name)!r}, where this game has {value!r}. "
                     "Give another folder, or the same settings"
                 )
 
     def load(self) -> State | None:
         """The state after the last complete round; None in a new folder."""
-        states = sorted(self._folder.glob("state-*.pickle"))
+        states = list(self._folder.glob("state-*.pickle"))
         if not states:
             return None
-        state: State = _read(states[-1])
+        state: State = _read(max(states, key=lambda path: (len(path.name), path.name)), State)
         files: dict[int, dict[int, SampleSet]] = {}
         for letter in _all_letters(state):
+            path = self._letters(letter.round)
             if letter.round not in files:
-                files[letter.round] = _read(self._letters(letter.round))
+                files[letter.round] = _read(path, dict)
+            if letter.number not in files[letter.round]:
+                raise _unreadable(path, KeyError(letter.number))
         return _with_letters(state, lambda letter: replace(letter, samples=files[letter.round][letter.number]))
 
     def save(self, state: State) -> None:
@@ -114,11 +137,20 @@ def _dumps(state: State) -> bytes:
         ) from problem
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path, kind: type) -> Any:
     try:
-        return pickle.loads(path.read_bytes())
+        content = pickle.loads(path.read_bytes())
     except Exception as problem:
-        raise InvalidCheckpoint(f"{path} cannot be read ({type(problem).__name__}: {problem})") from problem
+        raise _unreadable(path, problem) from problem
+    if not isinstance(content, kind):
+        raise _unreadable(path, TypeError(f"it holds a {type(content).__name__}"))
+    return content
+
+
+def _unreadable(path: Path, problem: Exception) -> InvalidCheckpoint:
+    return InvalidCheckpoint(
+        f"{path} cannot be read ({type(problem).__name__}: {problem}); to start the game anew, delete the folder"
+    )
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -129,3 +161,21 @@ def _write(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(part, path)
+
+
+def _locked(file: IO[bytes]) -> bool:
+    """Try to lock a file; the lock lasts until it is closed, or the process ends."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):  # the latter on Windows
+        return False
+    except OSError:
+        return True  # a file system without locks: better unguarded than unusable
+    return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing
 from typing import Any
 
 import numpy as np
@@ -67,7 +68,7 @@ def play(
     rounds : int
         Rounds of exchange after round 0.
     n : int or sequence of int
-        Rows in each draw from every agent, or from agent j.
+        Rows in each draw from every agent, or from agent j; 0 only for an agent whom nobody hears.
     draws : {"broadcast", "separate"}
         One batch for all listeners, or one for each.
     stratified : bool
@@ -127,7 +128,7 @@ def play(
     AgentFailed
         With ``on_fault="raise"``, naming agent, round and reason.
     InvalidCheckpoint
-        If the folder holds another game, or cannot be read.
+        If the folder holds another game, is in use by another process, or cannot be read.
     MissingExtra
         If worker processes are asked for and joblib is not installed.
 
@@ -155,6 +156,7 @@ def play(
     require_count("parallel", parallel)
     number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
     require(timeout is None or (number and timeout > 0), "timeout", timeout, "a positive number of seconds, or None")
+    require(callback is None or callable(callback), "callback", callback, "callable")
     setting = prepare(
         agents,
         weights,
@@ -175,14 +177,16 @@ def play(
         on_fault=on_fault,
         seed=seed,
     )
-    folder = None if checkpoint is None else Checkpoint(checkpoint, setting.fingerprint(agents))
-    state = (folder.load() if folder else None) or State([copied(agent) for agent in agents], edges_of(setting))
-    check_rounds(state, rounds)
-    hands = runner(parallel, timeout)
-    try:
+    with ExitStack() as stack:
+        folder, state = None, None
+        if checkpoint is not None:
+            folder = stack.enter_context(closing(Checkpoint(checkpoint, setting.fingerprint(agents))))
+            state = folder.load()
+        if state is None:
+            state = State([copied(agent) for agent in agents], edges_of(setting))
+        check_rounds(state, rounds)
+        hands = stack.enter_context(closing(runner(parallel, timeout)))
         _play_rounds(setting, state, hands, rounds, folder, callback, progress)
-    finally:
-        hands.close()
     return _result(setting, state)
 
 
@@ -208,7 +212,9 @@ def _play_rounds(
         while state.round < rounds:
             table.play_next()
             if callback is not None:
-                callback(state.round, tuple(state.agents), state.records[-setting.n_agents :])
+                callback(
+                    state.round, tuple(state.agents), [dict(record) for record in state.records[-setting.n_agents :]]
+                )
             if folder is not None:
                 folder.save(state)
             bar.update()

@@ -14,8 +14,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from expfam_game._typing import AnyArray, IntArray
-from expfam_game.errors import InvalidData
+from expfam_game._typing import FloatArray, IntArray
+from expfam_game.bridge.workers import Outcome
+from expfam_game.errors import InvalidData, InvalidInput
 from expfam_game.samples import SampleSet
 
 Policy = Literal["raise", "drop round", "drop agent"]
@@ -72,6 +73,19 @@ class Rules:
     support: Callable[[Any], Any] | None
 
 
+def verified(outcome: Outcome, rules: Rules) -> Outcome:
+    """The outcome of a draw, failed if its samples break the rules.
+
+    What goes wrong in ``support`` itself is nobody's fault but its author's, and is raised.
+    """
+    if outcome.reason is not None:
+        return outcome
+    try:
+        return Outcome(checked(outcome.value, rules))
+    except InvalidData as problem:
+        return Outcome(None, f"InvalidData: {problem}")
+
+
 def checked(samples: SampleSet | None, rules: Rules) -> SampleSet | None:
     """The samples if they keep the rules, None if there are none.
 
@@ -93,20 +107,27 @@ def checked(samples: SampleSet | None, rules: Rules) -> SampleSet | None:
     return samples
 
 
-def in_shared_variables(samples: SampleSet, columns: IntArray, n_shared: int) -> AnyArray:
-    """The values in the order of the shared variables, NaN where not observed or not modelled; shape (n, n_shared)."""
-    if samples.observed is None and np.array_equal(columns, np.arange(n_shared)):
-        return samples.values
+def in_shared_variables(samples: SampleSet, columns: IntArray, n_shared: int) -> FloatArray:
+    """A float64 copy in the order of the shared variables, NaN where not observed or not modelled; shape (n, n_shared).
+
+    Floats whatever the agent drew: a user's ``x - 1`` or ``x**2`` would wrap around in small integers.
+    """
     values = np.full((samples.n, n_shared), np.nan)
-    values[:, columns] = np.where(samples.mask(), samples.values, np.nan)
+    values[:, columns] = (
+        samples.values if samples.observed is None else np.where(samples.mask(), samples.values, np.nan)
+    )
     return values
 
 
 def _check_support(samples: SampleSet, rules: Rules) -> None:
     values = in_shared_variables(samples, rules.columns, rules.n_shared)
-    possible = np.asarray(rules.support(values) if rules.support else True)
+    try:
+        possible = np.asarray(rules.support(values) if rules.support else True)
+    except Exception as problem:
+        problem.add_note("in the function given as support")
+        raise
     if possible.dtype != bool or possible.shape not in ((samples.n,), values.shape):
-        raise InvalidData(
+        raise InvalidInput(
             f"support returned {possible.dtype} of shape {possible.shape} for samples of shape {values.shape}; "
             "it must be bool, one entry a row or one a value"
         )

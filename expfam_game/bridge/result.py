@@ -10,6 +10,7 @@ import numpy as np
 from expfam_game._typing import FloatArray, IntArray
 from expfam_game.bridge.faults import Fault
 from expfam_game.bridge.theory import TheoryCheck
+from expfam_game.errors import InvalidInput
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +65,15 @@ class PlayResult:
     notes: tuple[str, ...]
 
     def metric(self, name: str) -> FloatArray:
-        """One metric as a table, shape (rounds + 1, n_agents); NaN where an agent had not been fitted yet."""
+        """One metric as a table, shape (rounds + 1, n_agents); NaN where an agent had not been fitted yet.
+
+        Raises
+        ------
+        InvalidInput
+            If no metric has this name; lists those that were recorded.
+        """
+        known = [key for key in self.records[0] if key not in ("round", "agent")]
+        if name not in known:
+            raise InvalidInput(f"there is no metric {name!r}; recorded were: {', '.join(known) or 'none'}")
         values = np.array([record[name] for record in self.records], dtype=np.float64)
         return values.reshape(self.rounds + 1, len(self.agents))

@@ -20,7 +20,7 @@ import numpy as np
 from expfam_game._typing import BoolArray, FloatArray, IntArray
 from expfam_game.bridge import workers
 from expfam_game.bridge.check import Comparison
-from expfam_game.bridge.faults import Fault, checked
+from expfam_game.bridge.faults import Fault, verified
 from expfam_game.bridge.setting import Setting, awake_seed, draw_seed
 from expfam_game.bridge.state import Letter, State
 from expfam_game.bridge.workers import Outcome, Runner, Task
@@ -54,6 +54,7 @@ class Rounds:
         else:
             self._respond(self._awake())
         self._comparison.look(self._fail)
+        self._clear_away()
         self._measure()
 
     # ------------------------------------------------------------------ fitting
@@ -159,7 +160,7 @@ class Rounds:
         ]
         for mailbox, outcome in zip(wanted, self._runner.map(tasks)):
             if not state.dropped[mailbox[0]]:  # by a failure of another of its draws in this very round
-                self._deliver(mailbox, self._verified(mailbox[0], outcome))
+                self._deliver(mailbox, verified(outcome, setting.rules(mailbox[0])))
 
     def _is_due(self, sender: int, agent: int) -> bool:
         """Whether the listener needs a draw: always with separate draws; of a broadcast once per model."""
@@ -168,12 +169,6 @@ class Rounds:
             return True
         letters = self._state.letters.get(mailbox, [])
         return not (letters and letters[-1].version == version) and self._state.quiet.get(mailbox) != version
-
-    def _verified(self, sender: int, outcome: Outcome) -> Outcome:
-        if outcome.reason is not None:
-            return outcome
-        rules = self._setting.rules(sender)
-        return workers.attempt(Task(checked, outcome.value, (rules,)))
 
     def _deliver(self, mailbox: tuple[int, int], outcome: Outcome) -> None:
         state, (sender, _) = self._state, mailbox
@@ -192,6 +187,13 @@ class Rounds:
             self._comparison.discarded(old)
         state.letters[mailbox] = letters[-self._setting.memory :]
         self._count_bytes(mailbox, outcome.value)
+
+    def _clear_away(self) -> None:
+        """Letters from and to dropped agents; not before the end of a round, as others may have just fitted them."""
+        gone = set(np.flatnonzero(self._state.dropped).tolist())
+        for mailbox in [box for box in self._state.letters if gone & set(box)]:
+            for letter in self._state.letters.pop(mailbox):
+                self._comparison.discarded(letter)
 
     def _count_bytes(self, mailbox: tuple[int, int], samples: SampleSet) -> None:
         """What each listener gets: the columns that it models, their mask and the row weights."""
@@ -307,7 +309,7 @@ def influence_of(alpha: FloatArray) -> FloatArray:
 
 
 def _reach(alpha: FloatArray) -> BoolArray:
-    """Agents with a row whose every path can reach data: those not in, nor only leading to, a class without data."""
+    """Agents with a path to data."""
     reached = np.diag(alpha) > 0
     while True:
         grown = reached | ((alpha > 0) & reached).any(axis=1)

@@ -10,11 +10,8 @@ from typing import Any, Self
 import numpy as np
 
 from expfam_game._typing import AnyArray, ArrayLike, FloatArray, IntArray
-from expfam_game.errors import InvalidData, InvalidInput
+from expfam_game.errors import InvalidData, InvalidInput, NotFitted
 from expfam_game.samples import SampleSet, pool
-
-_WORDS = 1 << 32
-"""scikit-learn takes seeds below 2³²."""
 
 
 def residual_resample(weights: ArrayLike, n: int, seed: int) -> IntArray:
@@ -76,6 +73,8 @@ class _ScikitModel:
             raise InvalidData(f"some samples have missing values; {type(self.estimator).__name__} needs complete rows")
         warm = getattr(self.estimator, "warm_start", False)
         estimator = copy.deepcopy(getattr(self, "estimator_", self.estimator) if warm else self.estimator)
+        if getattr(estimator, "random_state", 0) is None:
+            estimator.random_state = self._seed_of_fit(1)  # or the game could not be repeated
         if "sample_weight" in inspect.signature(estimator.fit).parameters:
             self._fit_weighted(estimator, mixture)
         else:
@@ -83,6 +82,15 @@ class _ScikitModel:
         self.estimator_ = estimator
         self.fits_ += 1
         return self
+
+    def _seed_of_fit(self, purpose: int) -> int:
+        """A seed that is another one for every fit, and for resampling (0) and the estimator (1)."""
+        return int(np.random.SeedSequence(self.seed, spawn_key=(self.fits_,)).generate_state(2)[purpose])
+
+    def _fitted(self) -> Any:
+        if not self.fits_:
+            raise NotFitted(f"this {type(self).__name__} has not been fitted; call fit first")
+        return self.estimator_
 
     def _fit_weighted(self, estimator: Any, mixture: SampleSet) -> None:
         weights = mixture.normalized_weights()
@@ -93,8 +101,7 @@ class _ScikitModel:
 
     def _fit_resampled(self, estimator: Any, mixture: SampleSet) -> None:
         rows = mixture.n if self.resample is None else int(self.resample)
-        child = np.random.SeedSequence(self.seed, spawn_key=(self.fits_,))
-        chosen = residual_resample(mixture.normalized_weights(), rows, int(child.generate_state(1)[0]))
+        chosen = residual_resample(mixture.normalized_weights(), rows, self._seed_of_fit(0))
         estimator.fit(mixture.values[chosen])
         self.weighting_, self.resampled_rows = "resampling", rows
 
@@ -110,7 +117,7 @@ class ScikitAgent(_ScikitModel):
         Rows of the unweighted sample that stands for a weighted one, where ``fit`` takes no ``sample_weight`` (Gaussian
         mixtures take none). By default as many as there are rows in all.
     seed : int
-        Of the resampling.
+        Of the resampling, and of the estimator where its ``random_state`` is None.
 
     Attributes
     ----------
@@ -141,7 +148,7 @@ class ScikitAgent(_ScikitModel):
 
     def sample(self, n: int, seed: int) -> AnyArray:
         """n samples, shape (n, V)."""
-        estimator = copy.copy(self.estimator_)
+        estimator = copy.copy(self._fitted())
         if "random_state" in inspect.signature(estimator.sample).parameters:
             return np.asarray(estimator.sample(n, random_state=_word(seed)))
         estimator.random_state = _word(seed)  # mixtures draw from their own state, and sorted by component
@@ -152,7 +159,7 @@ class ScikitAgent(_ScikitModel):
         """Log-density of complete rows in nats, shape (n,)."""
         if observed is not None and not np.all(observed):
             raise InvalidData(f"log_prob of {type(self.estimator).__name__} needs complete rows")
-        return np.asarray(self.estimator_.score_samples(values), dtype=np.float64)
+        return np.asarray(self._fitted().score_samples(values), dtype=np.float64)
 
 
 class ScikitGibbsAgent(_ScikitModel):
@@ -186,7 +193,7 @@ class ScikitGibbsAgent(_ScikitModel):
 
     def sample(self, n: int, seed: int) -> AnyArray:
         """n independent chains, shape (n, V), values 0 and 1."""
-        estimator = copy.copy(self.estimator_)
+        estimator = copy.copy(self._fitted())
         estimator.random_state_ = np.random.RandomState(_word(seed))
         visible = estimator.random_state_.random_sample((n, estimator.n_features_in_)) < 0.5
         for _ in range(self.burn_in):
@@ -195,5 +202,5 @@ class ScikitGibbsAgent(_ScikitModel):
 
 
 def _word(seed: int) -> int:
-    """A seed for scikit-learn, mixed from all bits of ours."""
-    return int(np.random.SeedSequence(seed).generate_state(1)[0]) % _WORDS
+    """A seed for scikit-learn, which takes 32 bits, mixed from all bits of ours."""
+    return int(np.random.SeedSequence(seed).generate_state(1)[0])

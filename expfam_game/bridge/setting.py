@@ -156,14 +156,15 @@ def prepare(
     require_count("memory", memory)
     require_count("max_silence", max_silence)
     require(isinstance(activity, (int, float)) and 0 < activity <= 1, "activity", activity, "a number in (0, 1]")
-    for name, function in (("statistic", statistic), ("support", support), *(metrics or {}).items()):
+    functions = {"statistic": statistic, "support": support, **_checked_metrics(metrics)}
+    for name, function in functions.items():
         require(function is None or callable(function), name, function, "callable")
     sets = tuple(_sample_sets(private[i], i, weights.self_weights[i]) for i in range(n_agents))
     columns = _columns(variables, sets, n_agents)
     setting = Setting(
         weights=weights,
         private=sets,
-        n=_sizes(n, n_agents),
+        n=_sizes(n, weights),
         draws=draws,
         stratified=bool(stratified),
         memory=int(memory),
@@ -219,7 +220,9 @@ def _check_agents(agents: Sequence[Any], weights: Weights, private: Sequence[Any
 
 def _sample_sets(private: Any, agent: int, self_weight: float) -> tuple[SampleSet, ...]:
     """An agent's own data as sample sets; none where it gives its data no weight."""
-    several = isinstance(private, (list, tuple)) and any(isinstance(part, SampleSet) for part in private)
+    several = isinstance(private, (list, tuple)) and any(
+        isinstance(part, SampleSet) or getattr(part, "ndim", 0) == 2 for part in private
+    )
     parts: Any = private if several else () if private is None else (private,)
     try:
         sets = tuple(contiguous(SampleSet.of(part)) for part in parts)
@@ -304,15 +307,21 @@ def _highest(part: SampleSet, column: int) -> int:
     return int(part.values[known, column].max()) if known.any() else 0
 
 
-def _sizes(n: Any, n_agents: int) -> tuple[int, ...]:
-    try:
-        sizes = np.broadcast_to(np.asarray(n), (n_agents,))
-    except ValueError:
-        raise InvalidInput(f"n is {n!r}; it must be one number, or one for each of {n_agents} agents") from None
-    for agent, size in enumerate(sizes.tolist()):
-        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-            raise InvalidInput(f"n of agent {agent} is {size!r}; it must be an integer, at least 1", agent=agent)
-    return tuple(sizes.tolist())
+def _sizes(n: Any, weights: Weights) -> tuple[int, ...]:
+    """Rows of a draw of each agent; an agent whom nobody hears may draw none."""
+    sizes = list(n) if np.iterable(n) else [n] * weights.n_agents
+    require(len(sizes) == weights.n_agents, "n", n, f"one number, or one for each of {weights.n_agents} agents")
+    heard = np.bincount(weights.off_diagonal.indices, minlength=weights.n_agents)
+    for agent, size in enumerate(sizes):
+        require_count(f"n of agent {agent}", size, 1 if heard[agent] else 0)
+    return tuple(int(size) for size in sizes)
+
+
+def _checked_metrics(metrics: Any) -> dict[str, Any]:
+    require(metrics is None or isinstance(metrics, Mapping), "metrics", metrics, "a mapping of names to functions")
+    taken = {"round", "agent", "statistic", "support"} & set(metrics or ())
+    require(not taken, "metrics", metrics, f"without the name {', '.join(sorted(taken))}, which means something else")
+    return dict(metrics or {})
 
 
 def _digest(arrays: Sequence[Any]) -> str:

@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import copy
 import importlib
+import os
 import pickle
+import threading
 import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -56,17 +58,35 @@ class Runner(Protocol):
 
 
 def fit(agent: Any, samples: Sequence[SampleSet], weights: Sequence[float]) -> Any:
-    """The agent after ``fit``."""
-    agent.fit(samples, weights)
+    """The agent after ``fit``. It gets read-only arrays: they are others' letters too, and somebody's data."""
+    agent.fit([_read_only(part) for part in samples], weights)
     return agent
 
 
 def draw(agent: Any, n: int, seed: int, stratified: bool) -> SampleSet | None:
-    """The agent's samples as a sample set of contiguous arrays; None for nothing to say."""
+    """The agent's samples as a sample set of contiguous arrays; None for nothing to say.
+
+    Values that the mask hides are set to zero: they are not for the eyes of others.
+    """
     drawn = agent.sample_stratified(n, seed) if stratified else agent.sample(n, seed)
-    if not isinstance(drawn, SampleSet) and as_array(drawn).size == 0:
-        return None
-    return contiguous(SampleSet.of(drawn))
+    if not isinstance(drawn, SampleSet):
+        drawn = as_array(drawn)
+        if drawn.ndim and len(drawn) == 0:
+            return None
+    samples = SampleSet.of(drawn)
+    return contiguous(replace(samples, values=samples.filled()))
+
+
+def _read_only(samples: SampleSet) -> SampleSet:
+    """The same samples in arrays that cannot be written to."""
+    twin = copy.copy(samples)
+    for name in ("values", "observed", "row_weights"):
+        array = getattr(samples, name)
+        if array is not None:
+            view = array.view()
+            view.flags.writeable = False
+            object.__setattr__(twin, name, view)  # not through the constructor, which would check everything again
+    return twin
 
 
 def contiguous(samples: SampleSet) -> SampleSet:
@@ -201,7 +221,9 @@ class Processes:
 
     def _worker(self, slot: int) -> Any:
         if self._slots[slot] is None:
-            self._slots[slot] = self._loky.ProcessPoolExecutor(max_workers=1)
+            self._slots[slot] = self._loky.ProcessPoolExecutor(
+                max_workers=1, initializer=_watch_parent, initargs=(os.getpid(),)
+            )
             self._slots[slot].submit(_ready).result()
         return self._slots[slot]
 
@@ -214,6 +236,17 @@ class Processes:
         """End all workers."""
         for slot in range(len(self._slots)):
             self._kill(slot)
+
+
+def _watch_parent(parent: int) -> None:
+    """In a worker: end when the parent has gone; one that is killed cannot end its workers, and they would wait for ever."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _ready() -> bool:

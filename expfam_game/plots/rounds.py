@@ -48,9 +48,6 @@ def metric_by_round(ax: Axes, result: Any, name: str, *, labels: Sequence[str] |
     >>> plt.close()
     """
     require_axes(ax)
-    known = [key for key in result.records[0] if key not in ("round", "agent")]
-    if name not in known:
-        raise InvalidInput(f"there is no metric {name!r}; recorded were: {', '.join(known) or 'none'}")
     values = result.metric(name)
     rounds = np.arange(len(values))
     for agent in range(values.shape[1]):
@@ -109,6 +106,8 @@ def theory_by_round(
         raise InvalidInput(
             "there is no theory check to draw; result.notes says why, or play had neither label nor statistic"
         )
+    if not 0 <= entry < len(check.names):
+        raise InvalidInput(f"entry is {entry!r}; the statistic has the entries 0 to {len(check.names) - 1}")
     observed: FloatArray = check.observed[:, :, entry]
     predicted, error = check.predicted[:, :, entry], check.standard_error[:, :, entry]
     rounds = np.arange(len(observed))

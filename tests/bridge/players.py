@@ -63,6 +63,12 @@ class Faulty(Labels):
                 return drawn[1:]
             case "one axis":
                 return drawn[:, 0]
+            case "no columns":
+                return drawn[:, :0]
+            case "masked":
+                return np.ma.masked_array(drawn, mask=np.arange(n)[:, None] == 3)
+            case "nothing":
+                return None
             case "text":
                 return np.full((n, 1), "a")
             case "nan":

@@ -11,7 +11,7 @@ from sklearn.neural_network import BernoulliRBM
 import expfam_game as eg
 from expfam_game.bridge import CallableAgent, FamilyAgent, GenerativeAgent, ScikitAgent, ScikitGibbsAgent, play
 from expfam_game.bridge.scikit import residual_resample
-from expfam_game.errors import InvalidData, InvalidInput, InvalidMeanParameter
+from expfam_game.errors import InvalidData, InvalidInput, InvalidMeanParameter, NotFitted
 from expfam_game.samples import SampleSet
 
 RNG = np.random.default_rng(0)
@@ -150,6 +150,31 @@ def test_weights_are_resampled_where_it_does_not():
     before = agent.estimator_
     agent.fit([[[0.0], [2.0]]], [1.0])
     assert agent.estimator_ is not before
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda seed: ScikitAgent(GaussianMixture(3, init_params="random", max_iter=2, tol=1.0), seed=seed),
+        lambda seed: ScikitGibbsAgent(BernoulliRBM(2, n_iter=1), seed=seed),
+    ],
+    ids=["GaussianMixture", "BernoulliRBM"],
+)
+def test_estimators_without_a_random_state_are_seeded(make):
+    """A start drawn by the estimator itself would make every run of a game another one."""
+    bits = (POINTS > 2.0).astype(float)
+    one, same, other = (make(seed).fit([bits + 0.0], [1.0]) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one.sample(20, 0), same.sample(20, 0))
+    name = "means_" if hasattr(one.estimator_, "means_") else "components_"
+    assert not np.array_equal(getattr(one.estimator_, name), getattr(other.estimator_, name))
+    assert one.estimator.random_state is None
+
+
+@pytest.mark.parametrize("agent", agents()[:3], ids=lambda a: type(getattr(a, "estimator", a)).__name__)
+def test_agents_that_were_never_fitted_say_so(agent):
+    for question in (lambda: agent.sample(3, 0), lambda: agent.log_prob(POINTS)):
+        with pytest.raises(NotFitted, match="has not been fitted; call fit first"):
+            question()
 
 
 def test_a_mixtures_samples_come_in_random_order():

@@ -1,18 +1,20 @@
 """What agents are given, what is recorded, and what does not matter: order of agents' draws, processes, interruptions."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from bridge.players import Coins, Diary, Labels, SeedTeller
+from bridge.players import Coins, Diary, Faulty, Labels, SeedTeller
 
 import expfam_game as eg
 from expfam_game.bridge import CallableAgent, FamilyAgent, GenerativeAgent, play
-from expfam_game.errors import InvalidCheckpoint, InvalidData, InvalidInput, InvalidWeights, NotAnchored
+from expfam_game.errors import AgentFailed, InvalidCheckpoint, InvalidData, InvalidInput, InvalidWeights, NotAnchored
 from expfam_game.samples import SampleSet
 
 DATA = [np.array([[0], [0], [1]]), np.array([[1], [2]]), np.array([[2], [2], [0]])]
@@ -125,6 +127,79 @@ def test_sample_sets_of_several_kinds_share_the_own_weight_by_rows():
     sets = [SampleSet([[0], [1], [2]]), SampleSet([[1]], row_weights=[3.0])]
     result = play([Diary(), Labels()], eg.Weights.complete(2, 0.4), [sets, DATA[1]], 1, n=5)
     assert [weight for _, weight in entries(result, 0)[1]] == [0.3, 0.1, 0.6]
+
+
+def test_private_data_may_be_a_list_of_arrays():
+    result = play([Diary(), Labels()], eg.Weights.complete(2, 0.4), [[DATA[0], DATA[1], DATA[1][:1]], DATA[1]], 0)
+    np.testing.assert_allclose([weight for _, weight in entries(result, 0)[0]], [3 / 6, 2 / 6, 1 / 6])
+
+
+def test_an_agent_whom_nobody_hears_may_draw_nothing():
+    weights = eg.Weights.from_dense([[1, 0], [0.5, 0.5]])
+    result = play([Labels(), Labels()], weights, [DATA[0], DATA[1]], 1, n=[5, 0], label=0)
+    assert result.bytes_sent.tolist() == [[0], [40]]
+    assert np.isnan(result.theory.observed[:, 1]).all()
+
+
+class Writer(Labels):
+    """Works in place in what it was given."""
+
+    def fit(self, samples, weights):
+        super().fit(samples, weights)
+        samples[0].values[...] = 0
+
+
+@pytest.mark.parametrize("parallel", [1, 2])
+def test_agents_cannot_write_to_data_and_letters(parallel):
+    data = [np.ones((3, 1), dtype=int)]
+    with pytest.raises(AgentFailed, match="agent 0 failed to fit in round 0: .*read-only"):
+        play([Writer()], eg.Weights.complete(1, 1.0), data, 1, parallel=parallel)
+    assert data[0].tolist() == [[1]] * 3
+    assert data[0].flags.writeable
+
+
+def test_masked_values_do_not_reach_the_peers():
+    """An agent that answers with rows of its own data, a column hidden: what is hidden, or attached, stays at home."""
+
+    class Loaded(SampleSet):
+        secret = 42
+
+    class Leaky(Diary):
+        def fit(self, samples, weights):
+            self.own = samples[0].values
+            self.heard = [s.values.tolist() for s in samples[1:]]
+            assert all(type(s) is SampleSet for s in samples[1:])
+
+        def sample(self, n, seed):
+            return Loaded(self.own[:n], observed=[[True, False], [True, True]])
+
+    data = [np.array([[1, 77], [0, 78]]), np.array([[1, 88], [0, 89]])]
+    result = play([Leaky(), Leaky()], eg.Weights.complete(2, 0.5), data, 1, n=2)
+    assert [agent.heard for agent in result.agents] == [[[[1, 0], [0, 89]]], [[[1, 0], [0, 78]]]]
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [lambda x: x.astype(np.float32), lambda x: x.astype(np.uint8), lambda x: x.tolist(), np.asfortranarray],
+    ids=["float32", "uint8", "list", "Fortran order"],
+)
+def test_the_kind_of_array_does_not_matter(convert):
+    """Small integers drawn as any kind of table give the game of int64; the statistic gets floats, so 20² is 400 in uint8 too."""
+
+    def game(convert):
+        def fit(samples, weights, model):
+            return sum(w * s.normalized_weights() @ s.values.astype(float) for s, w in zip(samples, weights))
+
+        def sample(model, n, seed):
+            return convert(np.random.default_rng(seed).poisson(model, size=(n, 2)))
+
+        agents = [CallableAgent(fit, sample) for _ in range(2)]
+        return play(agents, eg.Weights.complete(2, 0.5), [[[20, 1]], [[15, 3]]], 3, n=40, statistic=lambda x: x**2)
+
+    one, other = game(convert), game(lambda x: x)
+    np.testing.assert_allclose([a.model for a in one.agents], [a.model for a in other.agents], rtol=1e-12)
+    np.testing.assert_allclose(one.theory.observed, other.theory.observed, rtol=1e-12)
+    assert one.theory.observed[0, 0, 0] > 255
 
 
 def test_agents_without_numpy_arrays_are_heard():
@@ -326,6 +401,7 @@ def test_a_finished_game_can_be_read_again_and_prolonged(tmp_path):
         "game.json",
         "letters-00005.pickle",
         "letters-00006.pickle",
+        "lock",
         "state-00006.pickle",
     ]
     with pytest.raises(InvalidInput, match="has played 6 rounds; rounds is 3"):
@@ -334,7 +410,7 @@ def test_a_finished_game_can_be_read_again_and_prolonged(tmp_path):
 
 def test_another_games_folder_is_refused(tmp_path):
     play([Labels()] * 3, RING, DATA, 1, seed=7, checkpoint=tmp_path)
-    with pytest.raises(InvalidCheckpoint, match="holds another game: its seed are '7 "):
+    with pytest.raises(InvalidCheckpoint, match=r"holds another game: seed '7 \(\)', where this game has '8 "):
         play([Labels()] * 3, RING, DATA, 1, seed=8, checkpoint=tmp_path)
     with pytest.raises(InvalidCheckpoint, match="private data"):
         play([Labels()] * 3, RING, [DATA[0], DATA[0], DATA[2]], 1, seed=7, checkpoint=tmp_path)
@@ -348,6 +424,88 @@ def test_damaged_checkpoints_say_so(tmp_path):
     Path(tmp_path / "game.json").write_text("{")
     with pytest.raises(InvalidCheckpoint, match="game.json cannot be read"):
         play([Labels()] * 3, RING, DATA, 1, checkpoint=tmp_path)
+    Path(tmp_path / "game.json").write_text("3")
+    with pytest.raises(InvalidCheckpoint, match="game.json cannot be read"):
+        play([Labels()] * 3, RING, DATA, 1, checkpoint=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("state-00001.pickle", 3, r"TypeError: it holds a int\); to start the game anew"),
+        ("letters-00001.pickle", {}, r"letters-00001.pickle cannot be read \(KeyError"),
+        ("letters-00001.pickle", None, r"letters-00001.pickle cannot be read \(FileNotFoundError"),
+    ],
+)
+def test_checkpoints_with_something_else_in_them_say_so(tmp_path, file, content, message):
+    play([Labels()] * 3, RING, DATA, 1, checkpoint=tmp_path)
+    (tmp_path / file).unlink()
+    if content is not None:
+        (tmp_path / file).write_bytes(pickle.dumps(content))
+    with pytest.raises(InvalidCheckpoint, match=message):
+        play([Labels()] * 3, RING, DATA, 2, checkpoint=tmp_path)
+
+
+def test_a_checkpoint_needs_a_folder(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InvalidCheckpoint, match="file cannot keep a game"):
+        play([Labels()] * 3, RING, DATA, 1, checkpoint=tmp_path / "file")
+
+
+def test_a_checkpoint_is_for_one_game_at_a_time(tmp_path):
+    """A second game in the folder of a running one is refused and does no harm; afterwards the folder is free."""
+    refused = []
+
+    def intrude(round, agents, records):
+        if round == 1:
+            with pytest.raises(InvalidCheckpoint, match="another process plays the game in"):
+                play([Labels()] * 3, RING, DATA, 3, label=0, checkpoint=tmp_path)
+            refused.append(round)
+
+    running = play([Labels()] * 3, RING, DATA, 3, label=0, checkpoint=tmp_path, callback=intrude)
+    assert refused == [1]
+    assert same(running, play([Labels()] * 3, RING, DATA, 3, label=0, checkpoint=tmp_path))
+
+
+def test_dropped_agents_leave_no_letters_in_the_checkpoint(tmp_path):
+    agents = [Labels(), Faulty("exception", at=3), Labels()]
+    weights = eg.Weights.complete(3, 0.5)
+    play(agents, weights, DATA, 6, n=20, memory=2, label=0, on_fault="drop agent", checkpoint=tmp_path)
+    assert sorted(p.name for p in tmp_path.glob("letters-*")) == ["letters-00005.pickle", "letters-00006.pickle"]
+
+
+def test_workers_end_when_the_game_is_killed(tmp_path):
+    """A game that is killed cannot end its worker processes; they notice."""
+    script = """
+import os, signal, sys
+import numpy as np
+from expfam_game.bridge import workers
+
+def where(agent):
+    return np.int64(os.getpid())
+
+hands = workers.Processes(1, 60.0)
+print(int(hands.map([workers.Task(where, None, ())])[0].value), flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    with (tmp_path / "worker").open("w") as out:  # not a pipe: a worker that lives on would keep it open
+        subprocess.run(
+            [sys.executable, "-c", script], stdout=out, stderr=subprocess.DEVNULL, timeout=120, env=os.environ
+        )
+    worker = int((tmp_path / "worker").read_text())
+    deadline = time.monotonic() + 30.0
+    while time.monotonic() < deadline and _alive(worker):
+        time.sleep(0.1)
+    assert not _alive(worker)
+
+
+def _alive(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    status = Path(f"/proc/{process}/stat")
+    return not (status.exists() and status.read_text().rpartition(")")[2].split()[0] == "Z")
 
 
 def test_agents_that_cannot_be_pickled_cannot_be_kept(tmp_path):
@@ -372,7 +530,12 @@ def test_agents_that_cannot_be_pickled_cannot_be_kept(tmp_path):
         ({"rounds": 1.0}, InvalidInput, "rounds is 1.0"),
         ({"n": 0}, InvalidInput, "n of agent 0 is 0"),
         ({"n": [5, 5]}, InvalidInput, "one for each of 3 agents"),
-        ({"n": [5, 5, 2.5]}, InvalidInput, "n of agent 0 is 5.0"),
+        ({"n": [5, 5, 2.5]}, InvalidInput, "n of agent 2 is 2.5"),
+        ({"n": "many"}, InvalidInput, "one for each of 3 agents"),
+        ({"n": [5, 0, 5]}, InvalidInput, "n of agent 1 is 0; it must be an integer, at least 1"),
+        ({"callback": 3}, InvalidInput, "callback is 3; it must be callable"),
+        ({"metrics": [len]}, InvalidInput, "it must be a mapping"),
+        ({"metrics": {"round": len}}, InvalidInput, "without the name round"),
         ({"draws": "both"}, InvalidInput, "draws is 'both'"),
         ({"order": "random"}, InvalidInput, "order is 'random'"),
         ({"on_fault": "ignore"}, InvalidInput, "on_fault is 'ignore'"),

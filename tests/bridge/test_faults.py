@@ -17,6 +17,9 @@ FAULTS = {
     "columns": ("sample", "sample returned 2 columns; there are 1 variables"),
     "rows": ("sample", "sample returned 199 rows; it was asked for 200"),
     "one axis": ("sample", "must be a table"),
+    "no columns": ("sample", "must be a table"),
+    "masked": ("sample", "the samples are a masked array"),
+    "nothing": ("sample", "they must be real numbers"),
     "text": ("sample", "they must be real numbers"),
     "nan": ("sample", "row 3, variable 0 is nan"),
     "label": ("sample", "labels must be integers from 0 to 2"),
@@ -110,8 +113,18 @@ def test_support_is_checked_per_value_and_per_row():
             support=lambda x: x[:, 0] <= 1,
             statistic=lambda x: x,
         )
-    with pytest.raises(AgentFailed, match="support returned float64 of shape"):
-        play([Odd()], eg.Weights.complete(1, 1.0), [[[0.0]]], 1, n=5, support=lambda x: x, statistic=lambda x: x)
+
+
+def test_a_support_that_fails_is_not_the_agents_fault():
+    def broken(x):
+        raise ZeroDivisionError("no range")
+
+    arguments = {"n": 5, "statistic": lambda x: x, "on_fault": "drop round"}
+    with pytest.raises(InvalidInput, match="support returned float64 of shape"):
+        play([Odd()], eg.Weights.complete(1, 1.0), [[[0.0]]], 1, support=lambda x: x, **arguments)
+    with pytest.raises(ZeroDivisionError) as failure:
+        play([Odd()], eg.Weights.complete(1, 1.0), [[[0.0]]], 1, support=broken, **arguments)
+    assert failure.value.__notes__ == ["in the function given as support"]
 
 
 class Odd:

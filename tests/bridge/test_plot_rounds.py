@@ -71,3 +71,5 @@ def test_plots_of_what_is_not_there_are_refused(ax, result):
         metric_by_round(ax, result, "accuracy")
     with pytest.raises(InvalidInput, match="no theory check"):
         theory_by_round(ax, None)
+    with pytest.raises(InvalidInput, match="entry is 3; the statistic has the entries 0 to 2"):
+        theory_by_round(ax, result.theory, 3)
