@@ -3,21 +3,23 @@
 python -m paper_figures                      # what there is, and what each claims
 python -m paper_figures mnist_two_agents     # one
 python -m paper_figures all --quick          # all, small, in minutes
+python -m paper_figures all --jobs 2         # all, two at a time
+python -m paper_figures five_agents --redraw # the pictures and the words again, from the saved numbers
 """
 
 from __future__ import annotations
 
-import importlib
-import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from benchmarks.report import complain, console, require_extra
+from benchmarks.report import complain, console, progress, require_extra
 from expfam_game.errors import ExpfamGameError
-from paper_figures.report import save, write_page
+from paper_figures.making import Made, Order, cores, draw_again, make_all, module_of
+from paper_figures.report import write_page
 
 NAMES = (
     "mnist_local_models",
@@ -37,16 +39,12 @@ NAMES = (
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
-def _module(name: str) -> Any:
-    return importlib.import_module(f"paper_figures.{name}")
-
-
 def _show_list() -> None:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 1, 0))
     table.add_column("figure", no_wrap=True)
     table.add_column("what it claims")
     for name in NAMES:
-        table.add_row(name, _module(name).CLAIM)
+        table.add_row(name, module_of(name).CLAIM)
     screen = console()
     screen.print(table)
     screen.print(
@@ -54,21 +52,16 @@ def _show_list() -> None:
     )
 
 
-def _make(name: str, out: Path, seed: int, quick: bool) -> None:
-    module = _module(name)
+def _show(made: Made) -> bool:
+    """Print what came of a figure; whether it went well."""
     screen = console()
-    screen.print(f"{name}: {module.TITLE}")
-    begun = time.perf_counter()
-    report = module.main(out, seed, quick)
-    seconds = time.perf_counter() - begun
-    command = f"python -m paper_figures {name}" + (f" --seed {seed}" if seed else "") + (" --quick" if quick else "")
-    written = save(report, name, module.TITLE, module.CLAIM, out, seconds=seconds, command=command)
-    for finding in report.findings:
-        low, high = finding.spread
-        reached = {None: "", True: "   reached", False: "   NOT reached"}[finding.holds]
-        wanted = f"   asked {finding.wanted}" if finding.wanted else ""
-        screen.print(f"  {finding.what}: {finding.median:.4g} ({low:.4g} … {high:.4g}) {finding.unit}{wanted}{reached}")
-    screen.print(f"  saved in {seconds:.0f} s: {', '.join(map(str, written))}", soft_wrap=True)
+    for line in made.lines:
+        screen.print(line, markup=False, soft_wrap=True)
+    if made.trace:
+        complain(ExpfamGameError(made.trace))
+    if made.problem:
+        complain(ExpfamGameError(f"{made.name}: {made.problem}"))
+    return not made.problem
 
 
 @app.command()
@@ -84,6 +77,17 @@ def main(
     quick: Annotated[
         bool, typer.Option("--quick", help="Few images, few rounds: shows that all runs; the numbers mean little.")
     ] = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Figures made at a time, each in a process of its own.",
+            show_default="as many as there are cores, and no more than figures",
+        ),
+    ] = None,
+    redraw: Annotated[
+        bool, typer.Option("--redraw", help="Draw and word again from the JSON file in OUT; compute nothing.")
+    ] = False,
 ) -> None:
     """The figures of the paper: image experiments with local models that fit in minutes, and the theory in pictures."""
     if figure is None:
@@ -91,14 +95,24 @@ def main(
         return
     if figure not in (*NAMES, "all"):
         raise typer.BadParameter(f"{figure!r} is no figure; there are {', '.join(NAMES)} and all")
+    names: tuple[str, ...] = NAMES if figure == "all" else (figure,)
     try:
         require_extra("The figures")
-        for name in NAMES if figure == "all" else (figure,):
-            _make(name, out, seed, quick)
     except ExpfamGameError as problem:
         complain(problem)
         raise typer.Exit(1) from None
-    console().print(f"page: {write_page(page or out / 'results.md', out, NAMES)}")
+    if redraw:
+        names = tuple(name for name in names if figure != "all" or hasattr(module_of(name), "again"))
+        results: Iterator[Made] = (draw_again(name, out) for name in names)
+    else:
+        at_once = min(jobs or cores(), len(names))
+        if at_once > 1:
+            console().print(f"{len(names)} figures, {at_once} at a time")
+        results = make_all([Order(name, out, seed, quick, at_once) for name in names], at_once)
+    well = [_show(made) for _, made in zip(progress(names, "figures"), results)]
+    console().print(f"page: {write_page(page or out / 'results.md', out, NAMES)}", soft_wrap=True)
+    if not all(well):
+        raise typer.Exit(1)
 
 
 if __name__ == "__main__":

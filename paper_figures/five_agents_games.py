@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -52,43 +52,54 @@ class Outcome:
         On the test images; nats are the mean of −log p(image, digit), infinite while an agent lacks a digit.
     variation : ndarray, shape (rounds + 1, 5)
         Total variation between class marginals and R m.
-    deviation : ndarray, shape (rounds + 1, 5, 10)
-        Class marginals less what linear theory predicts for the round.
-    standard_error : ndarray, shape (rounds + 1, 5, 10)
-        Of that, by T8: the noise of the model and that of the samples by which it is looked at.
-    model_variance : ndarray, shape (rounds + 1, 5, 10)
-        The first of the two alone, for plain draws.
+    noise : float, float
+        Observed root mean square of the class marginals less what linear theory predicts for the round, once play has
+        settled; and the one predicted by T8: the noise of the model and that of the samples by which it is looked at.
+    model_noise : float
+        The first of these two alone, for plain draws.
     megabytes : float
         Exchanged in all.
     """
 
     game: Game
-    rounds: list[int]
+    rounds: Sequence[int]
     accuracy: FloatArray
     nats: FloatArray
     variation: FloatArray
-    deviation: FloatArray
-    standard_error: FloatArray
-    model_variance: FloatArray
+    noise: tuple[float, float]
+    model_noise: float
     megabytes: float
 
-    def noise(self) -> tuple[float, float]:
-        """Observed and predicted root mean square of the marginals' noise, once play has settled."""
-        squares = (self.deviation[self._late] ** 2).mean(), (self.standard_error[self._late] ** 2).mean()
-        return float(np.sqrt(squares[0])), float(np.sqrt(squares[1]))
+    def series(self) -> dict[str, Any]:
+        """For the JSON file."""
+        own = {key: value for key, value in vars(self).items() if key not in ("game", "variation")}
+        return {"game": vars(self.game), "total_variation": self.variation, **own}
 
-    def model_noise(self) -> float:
-        """Predicted root mean square of the noise of the models' own marginals, once play has settled."""
-        return float(np.sqrt(self.model_variance[self._late].mean()))
-
-    @property
-    def _late(self) -> slice:
-        return slice(min(SETTLED, len(self.deviation) - 1), None)
+    @classmethod
+    def of_series(cls, saved: Mapping[str, Any]) -> Outcome:
+        """From what :meth:`series` gave and a file kept; infinities have become NaN there."""
+        tuples: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in saved["game"].items()
+        }
+        accuracy, nats, variation = (
+            np.array(saved[key], dtype=float) for key in ("accuracy", "nats", "total_variation")
+        )
+        observed, predicted = saved["noise"]
+        return cls(
+            Game(**tuples), saved["rounds"], accuracy, nats, variation, (observed, predicted), saved["model_noise"],
+            saved["megabytes"],
+        )  # fmt: skip
 
     def lost(self) -> FloatArray:
         """Mean accuracy lost between round 2 and the rounds scored."""
         mean = self.accuracy.mean(axis=1)
-        return np.asarray(mean[self.rounds.index(2)] - mean)
+        return np.asarray(mean[list(self.rounds).index(2)] - mean)
+
+
+def settled(noise: FloatArray) -> float:
+    """Root mean square over the settled rounds, agents and classes, of shape (rounds + 1, 5, 10)."""
+    late = noise[min(SETTLED, len(noise) - 1) :]
+    return float(np.sqrt((late**2).mean()))
 
 
 # ---------------------------------------------------------------------- one game
@@ -130,9 +141,8 @@ def run(game: Game) -> Outcome:
         table[:, :, 0],
         table[:, :, 1],
         theory.total_variation(),
-        theory.observed - theory.predicted,
-        theory.standard_error,
-        np.maximum(theory.standard_error**2 - sampling, 0.0),
+        (settled(theory.observed - theory.predicted), settled(theory.standard_error)),
+        settled(np.sqrt(np.maximum(theory.standard_error**2 - sampling, 0.0))),
         float(result.bytes_sent.sum() / 1e6),
     )
 
@@ -242,11 +252,11 @@ class Rival:
 
 
 def rival(task: Rival) -> tuple[Rival, FloatArray]:
-    """Test accuracy: of the pooled model, shape (1,); of federated averaging after every round."""
+    """Accuracy and nats of the pooled model, shape (2,); accuracy of federated averaging after every round."""
     train, test = _images(task.game)
     if task.kind == "pooled":
         game = replace(task.game, max_iter=10 * task.game.max_iter)  # as many steps as a game has rounds to make them
-        return task, np.array([score(make("mixture", game).fit([train.table()]), test)[0]])
+        return task, np.array(score(make("mixture", game).fit([train.table()]), test))
     images, labels = with_constant(test[:, :LABEL]), test[:, LABEL]
     path = federated_softmax(divide(train, task.game), task.rounds, seed=task.game.seed)
     return task, np.array([np.mean((images @ w).argmax(axis=1) == labels) for w in path])

@@ -154,14 +154,14 @@ def softmax(scores: FloatArray) -> FloatArray:
 # ---------------------------------------------------------------------- many independent experiments
 
 
-def side_by_side(function: Callable[[T], R], tasks: Sequence[T], what: str, processes: int = 2) -> list[R]:
-    """``function(task)`` of every task, in worker processes; in this one if ``processes`` is 1."""
+def side_by_side(function: Callable[[T], R], tasks: Sequence[T], what: str, processes: int | None = None) -> list[R]:
+    """``function(task)`` of every task, in worker processes, one for each core; in this one if ``processes`` is 1."""
     if processes == 1:
         return [function(task) for task in progress(tasks, what)]
     from joblib import Parallel, delayed
 
-    results = Parallel(n_jobs=processes, return_as="generator")(delayed(function)(task) for task in tasks)
-    return [result for _, result in zip(progress(tasks, what), results)]
+    workers = Parallel(n_jobs=processes or -1, return_as="generator")
+    return [result for _, result in zip(progress(tasks, what), workers(delayed(function)(task) for task in tasks))]
 
 
 def together(one: Part, other: Part) -> Part:

@@ -80,30 +80,49 @@ class Report:
     series: Mapping[str, Any] = field(default_factory=dict)
 
 
-def save(report: Report, name: str, title: str, claim: str, out: Path, *, seconds: float, command: str) -> list[Path]:
-    """Write ``out/<figure>.png`` and ``.pdf`` of every figure and ``out/<name>.json``."""
+def save(
+    report: Report, name: str, title: str, claim: str, out: Path, *, seconds: float, command: str, at_once: int = 1
+) -> list[Path]:
+    """Write ``out/<figure>.png`` and ``.pdf`` of every figure and ``out/<name>.json``.
+
+    ``seconds`` are by the clock on the wall; ``at_once`` says how many figures shared the machine meanwhile.
+    """
+    content = {
+        **environment(),
+        "name": name,
+        "command": command,
+        "seconds": seconds,
+        "figures_at_once": at_once,
+        "figures": list(report.figures),
+        "settings": dict(report.settings),
+        "series": dict(report.series),
+    }
+    return [*_draw(report.figures, out), save_json(out / f"{name}.json", {**content, **_words(report, title, claim)})]
+
+
+def save_again(report: Report, saved: Mapping[str, Any], title: str, claim: str, out: Path) -> list[Path]:
+    """Write the figures that ``report`` has, and ``saved`` with its words: the numbers, the machine and the time stay."""
+    return [
+        *_draw(report.figures, out),
+        save_json(out / f"{saved['name']}.json", {**saved, **_words(report, title, claim)}),
+    ]
+
+
+def _draw(figures: Mapping[str, Figure], out: Path) -> list[Path]:
     out.mkdir(parents=True, exist_ok=True)
     written = []
-    for stem, figure in report.figures.items():
+    for stem, figure in figures.items():
         for suffix in (".png", ".pdf"):
             # Without the date the same numbers give the same file.
             metadata = {"CreationDate": None} if suffix == ".pdf" else {}
             figure.savefig(out / f"{stem}{suffix}", dpi=_DPI, metadata=metadata)
             written.append(out / f"{stem}{suffix}")
-    content = {
-        **environment(),
-        "name": name,
-        "title": title,
-        "claim": claim,
-        "command": command,
-        "seconds": seconds,
-        "figures": list(report.figures),
-        "findings": [_plain(finding) for finding in report.findings],
-        "reading": report.reading,
-        "settings": dict(report.settings),
-        "series": dict(report.series),
-    }
-    return [*written, save_json(out / f"{name}.json", content)]
+    return written
+
+
+def _words(report: Report, title: str, claim: str) -> dict[str, Any]:
+    findings = [_plain(finding) for finding in report.findings]
+    return {"title": title, "claim": claim, "findings": findings, "reading": report.reading}
 
 
 def _plain(finding: Finding) -> dict[str, Any]:
@@ -124,8 +143,10 @@ def _plain(finding: Finding) -> dict[str, Any]:
 
 _HEAD = """# Results
 
-Written by `python -m paper_figures` from the JSON files beside the pictures; do not edit. Official test sets; settings were chosen
-on a validation split of the training set. Every number is the median over the seeds, with the smallest and the largest.
+Written by `python -m paper_figures` from the JSON files beside the pictures; do not edit. The images are the official test sets; settings
+were chosen on a validation split of the training set, and each JSON file says which and how. A number is the median over the seeds, with
+the smallest and the largest beside it; where these are missing it comes from one run or sums up several. *Asked* is what was to be reached
+before anything was run. Seconds are by the clock, on a machine that other programs may have used as well.
 """
 
 
@@ -149,7 +170,9 @@ def _section(saved: dict[str, Any], folder: Path, base: Path) -> str:
     lines += ["| | median | least … most | asked | reached |", "| --- | --- | --- | --- | --- |"]
     lines += [_row(finding) for finding in saved["findings"]]
     lines += ["", saved["reading"].strip(), ""]
-    lines += [f"`{saved['command']}` ({saved['seconds']:.0f} s, {saved['machine']['cores']} cores)", ""]
+    at_once = saved.get("figures_at_once", 1)
+    beside = f", {at_once} figures at a time" if at_once > 1 else ""
+    lines += [f"`{saved['command']}` ({saved['seconds']:.0f} s, {saved['machine']['cores']} cores{beside})", ""]
     return "\n".join(lines)
 
 
@@ -163,7 +186,8 @@ def _row(finding: dict[str, Any]) -> str:
     reached = {None: "", True: "yes", False: "**no**"}[finding["holds"]]
     wanted = finding["wanted"].replace(">=", "≥").replace("<=", "≤")
     what = finding["what"].replace("|", "\\|")
-    return f"| {what} | {_number(finding['median'])} {finding['unit']} | {spread} | {wanted} | {reached} |"
+    median = f"{_number(finding['median'])} {finding['unit']}".strip()
+    return f"| {what} | {median} | {spread} | {wanted} | {reached} |"
 
 
 def _number(value: float | None) -> str:

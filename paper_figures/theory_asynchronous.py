@@ -36,7 +36,7 @@ def main(out: Path, seed: int, quick: bool) -> Report:
     ax = figure.subplots()
     excess, curves = [], {}
     for colour, (name, (activity, s, tau, loss)) in zip(PALETTE, REGIMES.items()):
-        envelope = None
+        envelope = np.empty(0)
         for k in range(3):
             errors = play(game, activity, s, tau, loss, seed + k, rounds)
             envelope = errors[0] * game.q ** ((np.arange(rounds + 1) + tau) // (s + tau))
@@ -53,10 +53,10 @@ def main(out: Path, seed: int, quick: bool) -> Report:
         linewidth=0.9,
         label="proved: $q^{\\lfloor (t+\\tau)/(s+\\tau)\\rfloor}$ times the first error",
     )
-    ax.set_ylim(1e-12, 3.0 * max(curve[0] for curve in curves.values()))
+    ax.set_ylim(1e-12, 1e3 * max(curve[0] for curve in curves.values()))  # room for the legend
     ax.set_xlabel("round")
     ax.set_ylabel(r"$\max_i |\mu_i - \mu_i^*| / v_i$")
-    ax.legend(frameon=False, fontsize=8)
+    ax.legend(frameon=False, fontsize=8, loc="upper right")
     clean(ax)
     findings = [Finding.of("largest error over its envelope, nine runs", max(excess), "<= 1.0000001")]
     reading = (
@@ -78,6 +78,7 @@ def play(game: eg.Game, activity: float, s: int, tau: int, loss: float, seed: in
         return float(np.max(np.abs(mean - goal) / game.v[:, None]))
 
     history = eg.solve(game, solver, start=start, observe=error, history=True, throw=False).history
+    assert history is not None  # it was asked for
     errors = np.zeros(rounds + 1)
     errors[: len(history.observed)] = history.observed
     return errors

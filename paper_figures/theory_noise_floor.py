@@ -59,4 +59,6 @@ def floor(trust: float, n: int, exchange: str, rounds: int, seed: int) -> FloatA
     means = np.linspace(-1.0, 1.0, N)[:, None]
     game = eg.Game(eg.families.KnownVarianceGaussian(1.0), eg.Weights.complete(N, trust), means=means)
     noise = eg.solve(game, eg.solvers.SampledPlay(n, rounds=rounds, exchange=exchange, seed=seed)).noise  # type: ignore[arg-type]
+    assert noise is not None  # sampled play always says what noise it met
+    assert noise.predicted is not None  # and, for so few agents, what T8 predicts
     return np.array([noise.observed.mean(), noise.predicted.mean()])

@@ -15,10 +15,10 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from expfam_game._typing import AnyArray, ArrayLike, BoolArray, FloatArray, IntArray, Seed
-from expfam_game.errors import InvalidData, InvalidInput, NotFitted
-from expfam_game.learners.label_column import LabelColumn, stratified
+from expfam_game.errors import InvalidData, InvalidInput
+from expfam_game.learners.checks import check_binary, checked_count, set_weights
+from expfam_game.learners.labelled import LabelledModel
 from expfam_game.learners.log_space import draw_index, log_sum_exp
-from expfam_game.learners.mixture import checked_count
 from expfam_game.learners.networks import Adam, BinaryCodes, GaussianCodes, Network, bernoulli_log_prob, sigmoid
 from expfam_game.learners.objectives import Rows, decoder_gradients, elbo_gradients, encoder_gradients, systematic
 from expfam_game.samples import SampleSet, as_array, pool
@@ -36,7 +36,7 @@ PIXEL_BOUND = 0.01
 """Output biases start at the log-odds of the pixels' means, held in [PIXEL_BOUND, 1 − PIXEL_BOUND]."""
 
 
-class ConditionalVAE:
+class ConditionalVAE(LabelledModel):
     """Variational auto-encoder of binary features, conditional on a class label.
 
     Parameters
@@ -78,34 +78,40 @@ class ConditionalVAE:
     seen_ : ndarray of bool, shape (C,)
         The classes that labels have defined.
     history_ : list of float
-        Mean evidence lower bound of log p(x | c) met in each epoch of the last ``fit``, in nats. Neither objective makes it
-        grow in every epoch, since gradients are stochastic; and the symmetric one is about something else.
+        Mean evidence lower bound of log p(x | c) met in each epoch of the last ``fit``, in nats. Neither objective
+        makes it grow in every epoch, since gradients are stochastic; and the symmetric one is about something else.
     n_features_ : int
 
     Notes
     -----
-    *Objectives.* "elbo" maximises E log p(x | z, c) − KL(q(z | x, c) ‖ p(z)) by reparametrisation. "symmetric": the decoder
-    maximises log p(x | z, c) on data x with z ~ q(z | x, c), the encoder maximises log q(z | x, c) on z ~ p(z) with
-    x ~ p(x | z, c). Neither differentiates through the other. T12 describes this game for full tables: equilibria are
-    couplings, and there are many. For networks it is a heuristic with that motive: large learning rates (2·10⁻³ and more on
-    MNIST) and two hidden layers were seen to end near the useless coupling in which codes are independent of images.
+    *Objectives.* "elbo" maximises E log p(x | z, c) − KL(q(z | x, c) ‖ p(z)) by reparametrisation. "symmetric": the
+    decoder maximises log p(x | z, c) on data x with z ~ q(z | x, c), the encoder maximises log q(z | x, c) on z ~ p(z)
+    with x ~ p(x | z, c). Neither differentiates through the other. T12 describes this game for full tables: equilibria
+    are couplings, and there are many. For networks it is a heuristic with that motive: large learning rates (2·10⁻³ and
+    more on MNIST) and two hidden layers were seen to end near the useless coupling in which codes are independent of
+    images.
 
-    *Weights.* Rows are drawn in proportion to their weights (systematic sampling anew in each epoch), so only proportions
-    count, and equal weights mean that every row comes once an epoch.
+    *Weights.* Rows are drawn in proportion to their weights (systematic sampling anew in each epoch), so only
+    proportions count, and equal weights mean that every row comes once an epoch.
 
     *Missing features* are left out of the likelihood, and the encoder sees 0 for them (−1 and +1 for the others). In
     symmetric learning the decoder's samples get the masks of the data before the encoder sees them.
 
-    *Missing labels.* In each epoch such rows get a label drawn from p(c | x) (stochastic EM), after the classes have been
-    learned from labelled rows alone where they are new. If no label has ever been observed, ``fit`` changes nothing and
-    ``sample`` returns no rows.
+    *Idempotence.* p(c) is an expected weight, nothing added, so it survives a refit to the model's own samples. Of the
+    networks the same can be said in the limit of many samples only where the encoder is the exact posterior of the
+    decoder: there the expected gradients of both objectives vanish on the model's own law. Elsewhere a refit moves
+    them.
+
+    *Missing labels.* In each epoch such rows get a label drawn from p(c | x) (stochastic EM), after the classes have
+    been learned from labelled rows alone where they are new. If no label has ever been observed, ``fit`` changes
+    nothing and ``sample`` returns no rows.
 
     *Probabilities* are importance-sampled with K = ``n_draws`` codes z_k per class, the same noise for all classes:
-    p(x | c) ≈ (1/K) Σ_k p(x | z_k, c) p(z_k) / r(z_k). One draw in eight comes from the prior, one in two where features
-    are missing (an encoder may never have met such rows), the others from q; r is that mixture, which bounds the
-    weights, so standard errors exist. The estimate is unbiased for p, so ``log_prob`` is a lower bound in expectation (for
-    K = 1 the evidence lower bound), and ``predict_proba`` is Bayes' rule with the same estimates; both are exact as K
-    grows. Each row of a table has noise of its own.
+    p(x | c) ≈ (1/K) Σ_k p(x | z_k, c) p(z_k) / r(z_k). One draw in eight comes from the prior, one in two where
+    features are missing (an encoder may never have met such rows), the others from q; r is that mixture, which bounds
+    the weights, so standard errors exist. The estimate is unbiased for p, so ``log_prob`` is a lower bound in
+    expectation (for K = 1 the evidence lower bound), and ``predict_proba`` is Bayes' rule with the same estimates; both
+    are exact as K grows. Each row of a table has noise of its own.
 
     References
     ----------
@@ -113,7 +119,8 @@ class ConditionalVAE:
     B. Flach, D. Schlesinger, A. Shekhovtsov, "Symmetric equilibrium learning of VAEs", arXiv:2307.09883.
     T. Hesterberg (1995), "Weighted average importance sampling and defensive mixture distributions".
     Y. Burda, R. Grosse, R. Salakhutdinov (2016), "Importance weighted autoencoders", arXiv:1509.00519.
-    P.-A. Mattei, J. Frellsen (2018), "Leveraging the exact likelihood of deep latent variable models", arXiv:1802.04826.
+    P.-A. Mattei, J. Frellsen (2018), "Leveraging the exact likelihood of deep latent variable models",
+    arXiv:1802.04826.
 
     Examples
     --------
@@ -129,10 +136,7 @@ class ConditionalVAE:
 
     encoder_: Network
     decoder_: Network
-    class_prob_: FloatArray
-    seen_: BoolArray
     history_: list[float]
-    n_features_: int
 
     def __init__(
         self,
@@ -152,6 +156,7 @@ class ConditionalVAE:
         seed: Seed = 0,
         dtype: Literal["float32", "float64"] = "float32",
     ) -> None:
+        super().__init__(n_classes, label, warm_start)
         for name, choice, allowed in (
             ("objective", objective, ("elbo", "symmetric")),
             ("codes", codes, ("gaussian", "binary")),
@@ -169,8 +174,6 @@ class ConditionalVAE:
         hidden = [n_hidden] if isinstance(n_hidden, (int, np.integer)) else list(n_hidden)
         self.n_codes = checked_count("n_codes", n_codes)
         self.n_hidden = [checked_count("n_hidden", width) for width in hidden]
-        self.n_classes = None if n_classes is None else checked_count("n_classes", n_classes)
-        self.label = label
         self.objective = objective
         self.codes = codes
         self.epochs = checked_count("epochs", epochs)
@@ -178,10 +181,8 @@ class ConditionalVAE:
         self.learning_rate = float(learning_rate)
         self.label_scale = float(label_scale)
         self.n_draws = checked_count("n_draws", n_draws)
-        self.warm_start = warm_start
         self.seed = seed
         self.dtype = dtype
-        self._labels = LabelColumn(self.n_classes, label)
         self._codes: Any = GaussianCodes(self.n_codes) if codes == "gaussian" else BinaryCodes(self.n_codes)
 
     # ------------------------------------------------------------------ fitting
@@ -205,23 +206,24 @@ class ConditionalVAE:
         InvalidInput
             If the sets and weights do not fit together or nothing is left to fit.
         InvalidData
-            If a feature is not binary, a label is outside its range, or the number of variables differs from the last fit.
+            If a feature is not binary, a label is outside its range, or the number of variables differs from the last
+            fit.
         """
         return self._run(samples, weights, self.epochs, fresh=not self.warm_start, falling=True)
 
     def partial_fit(self, samples: Sequence[Any], weights: Sequence[float] | None = None) -> Self:
-        """One pass at the full learning rate from the present parameters; parameters and errors are those of :meth:`fit`."""
+        """One pass at the full learning rate from the present parameters; parameters and errors as in :meth:`fit`."""
         return self._run(samples, weights, 1, fresh=False, falling=False)
 
     def _run(
         self, samples: Sequence[Any], weights: Sequence[float] | None, epochs: int, fresh: bool, falling: bool
     ) -> Self:
-        rows = self._rows(pool(samples, np.ones(len(samples)).tolist() if weights is None else weights))
+        rows = self._rows(pool(samples, set_weights(samples, weights)))
         rows = rows.take(rows.weights > 0)
         fresh = fresh or not self._is_allocated()
         if fresh:
             self._reset(rows)
-        self._check_features(rows)
+        self._check_features(rows.x.shape[1])
         known = rows.classes >= 0
         labelled = self._mass(rows, known)
         new = (labelled > 0) & ~self.seen_
@@ -229,14 +231,11 @@ class ConditionalVAE:
         self.history_ = []
         if not self.seen_.any():
             return self
-        self._enter_new_classes(labelled)
+        self._admit(labelled)
         if new.any() and not known.all():
             self._train(rows.take(known), epochs, falling, n_draws=len(rows.x))
         self.history_ = self._train(rows, epochs, falling)
         return self
-
-    def _is_allocated(self) -> bool:
-        return hasattr(self, "class_prob_")
 
     def _reset(self, rows: Rows) -> None:
         """New networks."""
@@ -255,8 +254,9 @@ class ConditionalVAE:
     def _start_at_means(self, rows: Rows) -> None:
         """The decoder starts with the right mean of every pixel, the encoder with codes that tell images apart.
 
-        Symmetric learning needs the second: its equilibria are many, and the one in which codes and images are independent
-        is reached from encoders that start near it (T12). So the first layer starts with the mean image subtracted.
+        Symmetric learning needs the second: its equilibria are many, and the one in which codes and images are
+        independent is reached from encoders that start near it (T12). So the first layer starts with the mean image
+        subtracted.
         """
         seen = rows.weights.sum() if rows.mask is None else rows.weights @ rows.mask
         mean = np.divide(rows.weights @ rows.x, seen, out=np.full(self.n_features_, 0.5), where=seen > 0)
@@ -271,15 +271,8 @@ class ConditionalVAE:
         """The weight of each class among the labelled rows."""
         return np.asarray(np.bincount(rows.classes[known], rows.weights[known], self.seen_.size), dtype=np.float64)
 
-    def _enter_new_classes(self, labelled: FloatArray) -> None:
-        """A class of probability zero would explain none of its rows."""
-        back = (labelled > 0) & (self.class_prob_ == 0)
-        self.class_prob_ = self.class_prob_ * (1.0 - min(1.0, labelled[back].sum()))
-        self.class_prob_[back] = labelled[back]
-        self.class_prob_ /= self.class_prob_.sum()
-
     def _train(self, rows: Rows, epochs: int, falling: bool, n_draws: int | None = None) -> list[float]:
-        """Epochs of stochastic gradients, each of as many rows as there are or as asked; the mean lower bound of each."""
+        """Epochs of stochastic gradients, each of as many rows as there are or as asked; returns their mean bounds."""
         n_draws = len(rows.x) if n_draws is None else n_draws
         n_batches = -(-n_draws // self.batch_size)
         history = []
@@ -319,7 +312,7 @@ class ConditionalVAE:
         return elbo
 
     def _symmetric_gradients(self, batch: Rows, noise: AnyArray) -> tuple[FloatArray, list[AnyArray], list[AnyArray]]:
-        """Each network completes what the other one trains on; classes are those of the batch, which have the law p(c)."""
+        """Each network completes what the other one trains on; the classes are those of the batch, of law p(c)."""
         outputs = self.encoder_.output(batch.signs(), batch.classes)
         completed = self._codes.draw(outputs, noise)
         log_prob, of_decoder = decoder_gradients(self.decoder_, batch, completed)
@@ -359,8 +352,8 @@ class ConditionalVAE:
     ) -> tuple[FloatArray, FloatArray]:
         """:meth:`log_prob` and its Monte-Carlo standard error of each row, in nats.
 
-        The error is that of log-mean-exp to first order: (standard deviation of the weights) / (mean · √K). It is NaN for
-        ``n_draws = 1``, and says little where it is not small against 1.
+        The error is that of log-mean-exp to first order: (standard deviation of the weights) / (mean · √K). It is NaN
+        for ``n_draws = 1``, and says little where it is not small against 1.
         """
         rows = self._question(SampleSet(as_array(values), None if observed is None else as_array(observed)))
         result, error = np.empty(len(rows.x)), np.empty(len(rows.x))
@@ -383,17 +376,13 @@ class ConditionalVAE:
         rows = self._question(self._labels.hidden(values, observed))
         return np.exp(self._log_posterior(rows, n_draws, np.random.default_rng(seed)))
 
-    def predict(self, values: ArrayLike, observed: ArrayLike | None = None) -> IntArray:
-        """The most probable class given the observed features, shape (n,)."""
-        return np.asarray(np.argmax(self.predict_proba(values, observed), axis=1))
-
     def complete(self, values: ArrayLike, observed: ArrayLike, seed: Seed = 0, *, n_sweeps: int = 5) -> AnyArray:
         """Draw what is not observed given what is, approximately.
 
-        Class and code are drawn from the ``n_draws`` importance-weighted candidates of each class, and the missing features
-        given them. Then ``n_sweeps`` times a new code is proposed by the encoder, which now sees a complete row, accepted
-        by Metropolis' rule, and the missing features are drawn anew (Mattei, Frellsen 2018). Exact in the limit of many
-        draws, and for the features given the class also of many sweeps.
+        Class and code are drawn from the ``n_draws`` importance-weighted candidates of each class, and the missing
+        features given them. Then ``n_sweeps`` times a new code is proposed by the encoder, which now sees a complete
+        row, accepted by Metropolis' rule, and the missing features are drawn anew (Mattei, Frellsen 2018). Exact in the
+        limit of many draws, and for the features given the class also of many sweeps.
 
         Parameters
         ----------
@@ -450,59 +439,13 @@ class ConditionalVAE:
 
     # ------------------------------------------------------------------ sampling
 
-    def sample(self, n: int, seed: Seed = 0, labels: ArrayLike | None = None) -> AnyArray:
-        """Draw samples of all variables.
-
-        Parameters
-        ----------
-        n : int
-        seed : int, SeedSequence or Generator
-        labels : array_like of int, shape (n,), optional
-            Classes to draw from; by default they are drawn as well.
-
-        Returns
-        -------
-        ndarray of uint8, shape (n, V)
-            No rows while no class has been defined: there is nothing to say yet.
-        """
-        rng = np.random.default_rng(seed)
-        if not self._is_allocated():
-            raise NotFitted("this model has not been fitted, so it cannot be sampled; call fit first")
-        if not self.seen_.any():
-            return self._labels.join(np.empty((0, self.n_features_), dtype=np.uint8), np.empty(0, dtype=np.int64))
-        if labels is None:
-            classes = rng.choice(self.class_prob_.size, size=checked_count("n", n, least=0), p=self.class_prob_)
-        else:
-            classes = np.asarray(as_array(labels), dtype=np.int64)
-            if classes.shape != (n,) or (n and not np.isin(classes, np.flatnonzero(self.seen_)).all()):
-                raise InvalidInput(
-                    f"labels must be {n} classes out of those seen, {np.flatnonzero(self.seen_).tolist()}; "
-                    f"got shape {classes.shape}"
-                )
-        features = np.empty((n, self.n_features_), dtype=np.uint8)
-        for start in range(0, n, BLOCK):
+    def _draw_rows(self, classes: IntArray, rng: np.random.Generator) -> AnyArray:
+        features = np.empty((classes.size, self.n_features_), dtype=np.uint8)
+        for start in range(0, classes.size, BLOCK):
             block = slice(start, start + BLOCK)
             z = self._codes.prior(self._codes.noise((len(classes[block]),), rng, self.dtype))
             features[block] = self._draw_features(z, classes[block], rng)
-        return self._labels.join(features, classes)
-
-    def sample_stratified(self, n: int, seed: Seed = 0) -> SampleSet:
-        """Draw the same number of samples of every class, up to one, weighted so that weighted moments are unbiased.
-
-        Parameters
-        ----------
-        n : int
-            At least the number of classes of positive probability.
-        seed : int, SeedSequence or Generator
-
-        Returns
-        -------
-        SampleSet
-            Row weights p(c) over the fraction of class c; without a label variable, a plain sample.
-        """
-        if not self._is_allocated() or not self.seen_.any():
-            return SampleSet(self.sample(n, seed))
-        return stratified(checked_count("n", n), self.class_prob_, lambda labels: self.sample(n, seed, labels=labels))
+        return features
 
     def _draw_features(self, z: AnyArray, classes: IntArray, rng: np.random.Generator) -> BoolArray:
         probability = sigmoid(self.decoder_.output(z, classes))
@@ -513,32 +456,18 @@ class ConditionalVAE:
 
     def _question(self, samples: SampleSet) -> Rows:
         """Samples to be asked about, checked."""
-        if not self._is_allocated() or not self.seen_.any():
-            raise NotFitted("no sample has defined the classes of this model yet; fit it to labelled samples first")
+        self._check_defined()
         rows = self._rows(SampleSet(samples.values, samples.observed))
-        self._check_features(rows)
+        self._check_features(rows.x.shape[1])
         return rows
 
     def _rows(self, samples: SampleSet) -> Rows:
         features, classes = self._labels.split(samples)
         values = features.filled()
-        wrong = (values != 0) & (values != 1)
-        if wrong.any():
-            row, feature = map(int, np.argwhere(wrong)[0])
-            raise InvalidData(
-                f"row {row}, feature {feature} is {values[row, feature]}; features must be 0 or 1 (binarise grey values)",
-                entry=(row, feature),
-                rule="binary",
-            )
+        check_binary(values)
         mask = features.mask()
         full = None if mask.all() else np.broadcast_to(mask, values.shape)
         return Rows(values.astype(np.uint8), full, classes, features.normalized_weights())
-
-    def _check_features(self, rows: Rows) -> None:
-        if rows.x.shape[1] != self.n_features_:
-            raise InvalidData(
-                f"the samples have {rows.x.shape[1]} features; this model was fitted to {self.n_features_}"
-            )
 
     def _log_posterior(self, rows: Rows, n_draws: int | None, rng: np.random.Generator) -> FloatArray:
         """log p(c | x) of each row, shape (n, C)."""
@@ -551,7 +480,7 @@ class ConditionalVAE:
     def _importance(
         self, rows: Rows, n_draws: int | None, rng: np.random.Generator
     ) -> Iterator[tuple[slice, FloatArray, AnyArray]]:
-        """Blocks of rows, log p(c, x, z_k) / r(z_k) of each class and draw, shape (n, C, K), and z_k, shape (n, C, K, d).
+        """Blocks of rows; for each class and draw log p(c, x, z_k) / r(z_k), shape (n, C, K), and z_k, (n, C, K, d).
 
         Classes that the label excludes, and those of probability zero, have weight zero.
         """

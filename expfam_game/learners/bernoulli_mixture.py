@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from expfam_game._typing import AnyArray, ArrayLike, BoolArray, FloatArray, IntArray, Seed
-from expfam_game.errors import InvalidData, InvalidInput
+from expfam_game.errors import InvalidInput
 from expfam_game.kernels.compiling import compiled, reduction
+from expfam_game.learners.checks import check_binary, checked_margin
 from expfam_game.learners.mixture import Mixture
 
 START_STRENGTH = 2.0
@@ -50,15 +51,25 @@ class BernoulliMixture(Mixture):
     n_components, n_classes, label, max_iter, tol, warm_start, seed
         As in :class:`Mixture`.
     margin : float or array_like, shape (D,)
-        Probabilities are held in [margin, 1 − margin], 0 < margin < 1/2, of each feature its own where an array is given.
-        The maximum of the likelihood under that bound is the clipped ratio of expected counts, so the bound costs
-        neither monotonicity nor idempotence. It is what keeps components from learning few rows by heart; noisy features
-        want a margin as large as their noise.
+        Probabilities are held in [margin, 1 − margin], 0 < margin < 1/2 (1 − margin must not round to 1), of each
+        feature its own where an array is given. The maximum of the likelihood under that bound is the clipped ratio of
+        expected counts, so the bound costs neither monotonicity nor idempotence. It is what keeps components from
+        learning few rows by heart; noisy features want a margin as large as their noise.
 
     Attributes
     ----------
     mean_ : ndarray, shape (C, K, D)
         P(feature = 1 | class, component).
+
+    Notes
+    -----
+    Given class and component the features are independent, so a missing one drops out of the likelihood and of the
+    expected counts (T11). One component a class, everything observed, is naive Bayes, in closed form.
+
+    References
+    ----------
+    M. Carreira-Perpiñán, S. Renals (2000), "Practical identifiability of finite mixtures of multivariate Bernoulli
+    distributions".
 
     Examples
     --------
@@ -96,12 +107,7 @@ class BernoulliMixture(Mixture):
             warm_start=warm_start,
             seed=seed,
         )
-        bound = np.asarray(margin, dtype=np.float64)
-        if bound.ndim > 1 or not np.all((bound > 0) & (bound < 0.5)):
-            raise InvalidInput(
-                f"margin is {margin!r}; it must be one number between 0 and 1/2, or one for each feature"
-            )
-        self.margin = margin
+        self.margin = checked_margin(margin, max_dim=1)
         self._tables: dict[int, tuple[FloatArray, FloatArray, FloatArray]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -114,16 +120,9 @@ class BernoulliMixture(Mixture):
         self._tables = {}
 
     def _encode(self, values: AnyArray, mask: BoolArray | None) -> BinaryRows:
-        if np.ndim(self.margin) and np.shape(self.margin) != values.shape[1:]:
-            raise InvalidInput(f"margin has shape {np.shape(self.margin)}; the samples have {values.shape[1]} features")
-        wrong = (values != 0) & (values != 1)
-        if wrong.any():
-            row, feature = map(int, np.argwhere(wrong)[0])
-            raise InvalidData(
-                f"row {row}, feature {feature} is {values[row, feature]}; features must be 0 or 1 (binarise grey values)",
-                entry=(row, feature),
-                rule="binary",
-            )
+        if self.margin.ndim and self.margin.shape != values.shape[1:]:
+            raise InvalidInput(f"margin has shape {self.margin.shape}; the samples have {values.shape[1]} features")
+        check_binary(values)
         ones = values.astype(bool)
         n, n_features = ones.shape
         present = np.ones(n_features, dtype=bool) if mask is None else np.asarray(mask.any(axis=0))
@@ -203,8 +202,7 @@ class BernoulliMixture(Mixture):
     # ------------------------------------------------------------------ parameters
 
     def _set_mean(self, c: int, mean: FloatArray) -> None:
-        bound = np.asarray(self.margin, dtype=np.float64)
-        self.mean_[c] = np.clip(mean, bound, 1.0 - bound)
+        self.mean_[c] = np.clip(mean, self.margin, 1.0 - self.margin)
 
     def _log_tables(self, c: int) -> tuple[FloatArray, FloatArray]:
         """log P(1) and log P(0), shape (D, K) each; computed anew only where the parameters have changed."""

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import numpy as np
 
 from expfam_game._typing import AnyArray, ArrayLike, BoolArray, FloatArray, IntArray, Seed
-from expfam_game.errors import InvalidData, InvalidInput, NotFitted
-from expfam_game.learners.label_column import LabelColumn, stratified
+from expfam_game.errors import InvalidData, InvalidInput
+from expfam_game.learners.checks import checked_count, checked_tolerance, set_weights
+from expfam_game.learners.labelled import LabelledModel
 from expfam_game.learners.log_space import draw_index, log_sum_exp
-from expfam_game.learners.mixture import NEGLIGIBLE, checked_count
+from expfam_game.learners.mixture import NEGLIGIBLE
 from expfam_game.samples import SampleSet, as_array, share_out
 
 
-class ClassConditional:
+class ClassConditional(LabelledModel):
     """A class variable and, for each class, a density of the features.
 
     Parameters
     ----------
     make_learner : callable
-        From a class to a new learner of the features: an object with ``fit(samples, weights)`` and ``sample(n, seed)``, and
-        for questions and unlabelled data ``log_prob(values, observed=None)``. If the model is to be pickled, so must
-        this be: a class or function of a module, no lambda.
+        From a class to a new learner of the features: an object with ``fit(samples, weights)`` and ``sample(n, seed)``,
+        and for questions and unlabelled data ``log_prob(values, observed=None)``. If the model is to be pickled, so
+        must this be: a class or function of a module, no lambda.
     n_classes : int
     label : int
         The column of the label; negative numbers count from the last column.
@@ -40,9 +41,21 @@ class ClassConditional:
         By class, for the classes that labels have defined.
     class_prob_ : ndarray, shape (C,)
         p(c): the expected weight of the class.
+    seen_ : ndarray of bool, shape (C,)
+        The classes that labels have defined: the keys of ``learners_``.
     history_ : list of float
-        Mean log-likelihood before each EM step, in nats; empty where no label is missing. It never decreases if no ``fit`` of
-        a learner lowers the weighted likelihood of its own samples (T11).
+        Mean log-likelihood before each EM step, in nats; empty where no label is missing. It never decreases if no
+        ``fit`` of a learner lowers the weighted likelihood of its own samples (T11).
+
+    Notes
+    -----
+    Each EM step shares every unlabelled row out among the classes by its posterior and fits each learner to its shares
+    (T11). The model is idempotent where its learners are: p(c) is the expected weight of the class, nothing added.
+
+    References
+    ----------
+    K. Nigam, A. McCallum, S. Thrun, T. Mitchell (2000), "Text classification from labeled and unlabeled documents using
+    EM".
 
     Examples
     --------
@@ -54,9 +67,7 @@ class ClassConditional:
     """
 
     learners_: dict[int, Any]
-    class_prob_: FloatArray
     history_: list[float]
-    n_features_: int
 
     def __init__(
         self,
@@ -68,15 +79,10 @@ class ClassConditional:
         tol: float = 1e-2,
         warm_start: bool = True,
     ) -> None:
+        super().__init__(checked_count("n_classes", n_classes), label, warm_start)
         self.make_learner = make_learner
-        self.n_classes = checked_count("n_classes", n_classes)
-        self.label = label
         self.max_iter = checked_count("max_iter", max_iter)
-        if not tol >= 0:
-            raise InvalidInput(f"tol is {tol!r}; it must be non-negative")
-        self.tol = tol
-        self.warm_start = warm_start
-        self._labels = LabelColumn(self.n_classes, label)
+        self.tol = checked_tolerance(tol)
 
     # ------------------------------------------------------------------ fitting
 
@@ -101,50 +107,49 @@ class ClassConditional:
         InvalidInput
             If labels are missing and a learner has no ``log_prob``, or samples and weights do not fit together.
         InvalidData
-            If a label is outside its range, or the number of features differs from the last fit.
+            If a label is outside its range, the number of features differs from the last fit, or a row has probability
+            zero under every class that it may belong to.
         """
-        sets = share_out(samples, np.ones(len(samples)).tolist() if weights is None else weights)
-        parts = [self._labels.split(part) for part in sets]
+        parts = [self._rows(part) for part in share_out(samples, set_weights(samples, weights))]
         self._prepare(parts[0][0].n_variables)
-        labelled = np.zeros(self.n_classes)
+        labelled = np.zeros(self.seen_.size)
         for features, labels in parts:
             known = labels >= 0
-            labelled += np.bincount(labels[known], np.asarray(features.row_weights)[known], minlength=self.n_classes)
+            labelled += np.bincount(labels[known], np.asarray(features.row_weights)[known], minlength=labelled.size)
         has_open = any((labels < 0).any() for _, labels in parts)
         self.history_ = []
-        for c in np.flatnonzero(labelled):
-            new = int(c) not in self.learners_
-            if new:
-                self.learners_[int(c)] = self.make_learner(int(c))
-            if new or not has_open:
-                self._fit_class(int(c), parts, [np.where(labels == c, 1.0, 0.0) for _, labels in parts])
-        if not self.learners_:
+        for c in map(int, np.flatnonzero(labelled)):
+            if self.seen_[c] and has_open:
+                continue  # EM goes on from what it knows of the class
+            learner = self.learners_[c] if self.seen_[c] else self.make_learner(c)
+            self._fit_learner(learner, parts, [np.where(labels == c, 1.0, 0.0) for _, labels in parts])
+            self.learners_[c], self.seen_[c] = learner, True  # only now: the fit may have been refused
+        if not self.seen_.any():
             return self
         if not has_open:
             self.class_prob_ = labelled / labelled.sum()
             return self
-        self._enter_new_classes(labelled)
+        self._admit(labelled)
         self._em(parts)
         return self
 
-    def _prepare(self, n_features: int) -> None:
-        if not hasattr(self, "learners_") or not self.warm_start:
-            self.learners_, self.class_prob_ = {}, np.zeros(self.n_classes)
-            self.n_features_ = n_features
-        if n_features != self.n_features_:
-            raise InvalidData(f"the samples have {n_features} features; this model was fitted to {self.n_features_}")
+    def _rows(self, samples: SampleSet) -> tuple[SampleSet, IntArray]:
+        """The features and labels of the rows that weigh something; the others must not be asked about."""
+        features, labels = self._labels.split(samples)
+        counts = np.asarray(features.row_weights) > 0
+        return (features, labels) if counts.all() else (features.take(counts), labels[counts])
 
-    def _enter_new_classes(self, labelled: FloatArray) -> None:
-        """A class of probability zero would explain none of its rows."""
-        back = (labelled > 0) & (self.class_prob_ == 0)
-        self.class_prob_ = self.class_prob_ * (1.0 - min(1.0, labelled[back].sum()))
-        self.class_prob_[back] = labelled[back]
-        self.class_prob_ /= self.class_prob_.sum()
+    def _prepare(self, n_features: int) -> None:
+        if not self._is_allocated() or not self.warm_start:
+            n_classes = self.n_classes or 1
+            self.learners_, self.class_prob_, self.seen_ = {}, np.zeros(n_classes), np.zeros(n_classes, dtype=bool)
+            self.n_features_ = n_features
+        self._check_features(n_features)
 
     def _em(self, parts: Sequence[tuple[SampleSet, IntArray]]) -> None:
         for _ in range(self.max_iter):
             joints = [self._log_joint(features, labels) for features, labels in parts]
-            log_probs = [log_sum_exp(joint) for joint in joints]
+            log_probs = [self._evidence(joint) for joint in joints]
             weights = [np.asarray(features.row_weights) for features, _ in parts]
             self.history_.append(
                 float(sum(weight @ log_prob for weight, log_prob in zip(weights, log_probs, strict=True)))
@@ -154,10 +159,22 @@ class ClassConditional:
             shares = [np.exp(joint - log_prob[:, None]) for joint, log_prob in zip(joints, log_probs, strict=True)]
             mass = np.sum([weight @ share for weight, share in zip(weights, shares, strict=True)], axis=0)
             for c in np.flatnonzero(mass):
-                self._fit_class(int(c), parts, [share[:, c] for share in shares])
+                self._fit_learner(self.learners_[int(c)], parts, [share[:, c] for share in shares])
             self.class_prob_ = mass / mass.sum()
 
-    def _fit_class(self, c: int, parts: Sequence[tuple[SampleSet, IntArray]], shares: Sequence[FloatArray]) -> None:
+    @staticmethod
+    def _evidence(log_joint: FloatArray) -> FloatArray:
+        """log p(x) of every row, which must not be −∞ where a posterior is asked for."""
+        result = log_sum_exp(log_joint)
+        if np.isneginf(result).any():
+            raise InvalidData(
+                f"row {int(np.argmin(result))} has probability zero under every class that it may belong to, so it "
+                "has no posterior; choose learners whose densities are positive everywhere"
+            )
+        return result
+
+    @staticmethod
+    def _fit_learner(learner: Any, parts: Sequence[tuple[SampleSet, IntArray]], shares: Sequence[FloatArray]) -> None:
         """Fit one learner to the rows, each to the share that it belongs to the class."""
         sets, totals = [], []
         for (features, _), share in zip(parts, shares, strict=True):
@@ -168,18 +185,19 @@ class ClassConditional:
                 mask = observed[near] if observed is not None and observed.ndim == 2 else observed
                 sets.append(SampleSet(features.values[near], mask, weights))
                 totals.append(total)
-        self.learners_[c].fit(sets, totals)
+        learner.fit(sets, totals)
 
     def _log_joint(self, features: SampleSet, labels: IntArray) -> FloatArray:
         """log p(c, x) of what is observed of x, shape (n, C); −∞ for classes that the label excludes."""
-        result = np.full((features.n, self.n_classes), -np.inf)
+        self._check_features(features.n_variables)
+        result = np.full((features.n, self.seen_.size), -np.inf)
         for c, learner in self.learners_.items():
             if self.class_prob_[c] == 0:
                 continue
             if not hasattr(learner, "log_prob"):
                 raise InvalidInput(
-                    f"the learner of class {c}, {type(learner).__name__}, has no log_prob, which rows without a label and "
-                    "questions about probabilities need; give such rows weight zero, or choose another learner"
+                    f"the learner of class {c}, {type(learner).__name__}, has no log_prob, which rows without a label "
+                    "and questions about probabilities need; give such rows weight zero, or choose another learner"
                 )
             rows = np.flatnonzero((labels == -1) | (labels == c))
             if not rows.size:
@@ -195,60 +213,70 @@ class ClassConditional:
     # ------------------------------------------------------------------ questions to a fitted model
 
     def log_prob(self, values: ArrayLike, observed: ArrayLike | None = None) -> FloatArray:
-        """Log-density of the observed variables, the others summed out, shape (n,), in nats."""
-        self._check_fitted()
+        """Log-density of the observed variables, the others summed out, shape (n,), in nats.
+
+        −∞ for a label of a class that has not been seen.
+
+        Parameters
+        ----------
+        values : array_like, shape (n, V)
+        observed : array_like of bool, shape (V,) or (n, V), optional
+            Default: all are observed.
+        """
+        self._check_defined()
         samples = SampleSet(as_array(values), None if observed is None else as_array(observed))
         return log_sum_exp(self._log_joint(*self._labels.split(samples)))
 
     def predict_proba(self, values: ArrayLike, observed: ArrayLike | None = None) -> FloatArray:
-        """p(c | observed features), shape (n, C); what the label column says is ignored."""
-        self._check_fitted()
-        joint = self._log_joint(*self._labels.split(self._labels.hidden(values, observed)))
-        return np.exp(joint - log_sum_exp(joint)[:, None])
-
-    def predict(self, values: ArrayLike, observed: ArrayLike | None = None) -> IntArray:
-        """The most probable class given the observed features, shape (n,)."""
-        return np.asarray(np.argmax(self.predict_proba(values, observed), axis=1))
-
-    def sample(self, n: int, seed: Seed = 0, labels: ArrayLike | None = None) -> AnyArray:
-        """Draw samples of all variables, shape (n, V); no rows while no label has been observed.
+        """p(c | observed features), shape (n, C); what the label column says is ignored.
 
         Parameters
         ----------
-        n : int
-        seed : int, SeedSequence or Generator
-        labels : array_like of int, shape (n,), optional
-            Classes to draw from; by default they are drawn as well.
+        values : array_like, shape (n, V)
+        observed : array_like of bool, shape (V,) or (n, V), optional
+            Default: all are observed.
+
+        Raises
+        ------
+        InvalidData
+            If a row has probability zero under every class.
         """
-        self._check_fitted(need_classes=False)
-        rng = np.random.default_rng(seed)
-        if not self.learners_:
-            return self._labels.join(np.empty((0, self.n_features_)), np.empty(0, dtype=np.int64))
-        if labels is None:
-            classes = rng.choice(self.n_classes, size=checked_count("n", n, least=0), p=self.class_prob_)
-        else:
-            classes = np.asarray(as_array(labels), dtype=np.int64)
-            if classes.shape != (n,) or not set(classes.tolist()) <= set(self.learners_):
-                raise InvalidInput(f"labels must be {n} classes out of those seen, {sorted(self.learners_)}")
-        drawn = {c: self._draw(c, int((classes == c).sum()), rng) for c in _distinct(classes, self.learners_)}
-        features = np.empty((n, self.n_features_), dtype=np.result_type(*drawn.values()))
+        self._check_defined()
+        joint = self._log_joint(*self._labels.split(self._labels.hidden(values, observed)))
+        return np.exp(joint - self._evidence(joint)[:, None])
+
+    def _draw_rows(self, classes: IntArray, rng: np.random.Generator) -> AnyArray:
+        met = np.unique(classes)
+        if not met.size:
+            met = np.flatnonzero(self.seen_)[:1]  # some class, so that empty draws have a type
+        drawn = {int(c): self._draw(int(c), int((classes == c).sum()), rng) for c in met}
+        features = np.empty((classes.size, self.n_features_), dtype=np.result_type(*drawn.values()))
         for c, values in drawn.items():
             features[classes == c] = values
-        return self._labels.join(features, classes)
-
-    def sample_stratified(self, n: int, seed: Seed = 0) -> SampleSet:
-        """The same number of samples of every class, up to one, weighted so that weighted moments are unbiased."""
-        self._check_fitted(need_classes=False)
-        if not self.learners_:
-            return SampleSet(self.sample(n, seed))
-        return stratified(checked_count("n", n), self.class_prob_, lambda labels: self.sample(n, seed, labels=labels))
+        return features
 
     def complete(self, values: ArrayLike, observed: ArrayLike, seed: Seed = 0) -> AnyArray:
-        """Draw what is not observed given what is, shape (n, V).
+        """Draw what is not observed given what is.
 
-        Missing features need ``complete(values, observed, seed)`` of the learners.
+        Parameters
+        ----------
+        values : array_like, shape (n, V)
+        observed : array_like of bool, shape (V,) or (n, V)
+        seed : int, SeedSequence or Generator
+
+        Returns
+        -------
+        ndarray, shape (n, V)
+            The observed values as they were, the others drawn from their conditional distribution.
+
+        Raises
+        ------
+        InvalidInput
+            If features are missing and a learner has no ``complete(values, observed, seed)``.
+        InvalidData
+            If a label is that of a class that has not been seen.
         """
-        self._check_fitted()
+        self._check_defined()
         rng = np.random.default_rng(seed)
         features, labels = self._labels.split(SampleSet(as_array(values), as_array(observed)))
         joint = self._log_joint(features, labels)
@@ -260,28 +288,26 @@ class ClassConditional:
         if not mask.all():
             for c in np.unique(classes):
                 rows = classes == c
-                filled = as_array(self.learners_[int(c)].complete(result[rows], mask[rows], rng))
+                filled = as_array(self._completing(int(c)).complete(result[rows], mask[rows], rng))
                 result = result.astype(np.result_type(result, filled))
                 result[rows] = filled
         return self._labels.join(result, classes)
+
+    def _completing(self, c: int) -> Any:
+        """The learner of a class, if it can draw missing features."""
+        learner = self.learners_[c]
+        if not hasattr(learner, "complete"):
+            raise InvalidInput(
+                f"the learner of class {c}, {type(learner).__name__}, has no complete, which missing features need; "
+                "choose a learner that has"
+            )
+        return learner
 
     def _draw(self, c: int, n: int, rng: np.random.Generator) -> AnyArray:
         drawn = SampleSet.of(self.learners_[c].sample(n, rng))
         if drawn.values.shape != (n, self.n_features_) or drawn.observed is not None or drawn.row_weights is not None:
             raise InvalidData(
-                f"the learner of class {c} drew samples of shape {drawn.values.shape}; asked were {(n, self.n_features_)}, "
-                "fully observed and of equal weight"
+                f"the learner of class {c} drew samples of shape {drawn.values.shape}; asked were "
+                f"{(n, self.n_features_)}, fully observed and of equal weight"
             )
         return drawn.values
-
-    def _check_fitted(self, need_classes: bool = True) -> None:
-        if not hasattr(self, "learners_"):
-            raise NotFitted("this model has not been fitted; call fit first")
-        if need_classes and not self.learners_:
-            raise NotFitted("no sample has defined the classes of this model yet; fit it to labelled samples first")
-
-
-def _distinct(classes: IntArray, seen: Iterable[int]) -> list[int]:
-    """The classes that occur, and some class in any case, so that empty draws have a type."""
-    found = [int(c) for c in np.unique(classes)]
-    return found or [min(seen)]

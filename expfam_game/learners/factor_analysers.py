@@ -6,7 +6,8 @@ A component is a Gaussian law whose covariance is of low rank plus diagonal,
 
 With B = diag(ψ)⁻¹ W and G = I + Wᵀ B (q × q), Woodbury's identity and the determinant lemma give everything without a
 D × D matrix: the quadratic form is dᵀ diag(ψ)⁻¹ d − (Bᵀd)ᵀ G⁻¹ (Bᵀd), the log-determinant Σ log ψ + log |G|, and
-z | x ~ N(G⁻¹ Bᵀ d, G⁻¹) with d = x − μ. Given z the features are independent, so a missing feature drops out of all sums.
+z | x ~ N(G⁻¹ Bᵀ d, G⁻¹) with d = x − μ. Given z the features are independent, so a missing feature drops out of all
+sums.
 """
 
 from __future__ import annotations
@@ -17,16 +18,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from expfam_game._typing import AnyArray, BoolArray, FloatArray, IntArray, Seed
-from expfam_game.errors import InvalidInput
-from expfam_game.learners.mixture import Mixture, checked_count
+from expfam_game.errors import InvalidData, InvalidInput
+from expfam_game.learners.checks import checked_count
+from expfam_game.learners.mixture import Mixture
 
 LOG_2PI = float(np.log(2.0 * np.pi))
 
 NEGLIGIBLE = 1e-14
 """A row that a component explains with a smaller share of its weight leaves no trace in its sums."""
 
+LARGEST = 1e150
+"""Squares of larger values leave too little room for their sums in float64."""
+
 START_NOISE = 0.01
-"""Size of the random part of the first loadings, relative to the spread of each feature: columns of zeros would stay."""
+"""Size of the random part of the first loadings, relative to the spread of a feature: columns of zeros would stay."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +77,9 @@ class Analysers:
         μ minus the centre, and 1/ψ.
     weighted : ndarray, shape (K, d, q)
         B = diag(ψ)⁻¹ W.
-    covariance : ndarray, shape (K, q, q)
-        G⁻¹, the covariance of z given x.
+    root : ndarray, shape (K, q, q)
+        The covariance of z given x is G⁻¹ = root rootᵀ. Products with the root lose what the condition of G costs,
+        those with G⁻¹ itself its square.
     log_normaliser : ndarray, shape (K,)
         −½ (log |2π (W Wᵀ + diag ψ)|).
     """
@@ -81,19 +87,18 @@ class Analysers:
     offset: FloatArray
     precision: FloatArray
     weighted: FloatArray
-    covariance: FloatArray
+    root: FloatArray
     log_normaliser: FloatArray
 
     @classmethod
     def of(cls, offset: FloatArray, loadings: FloatArray, noise: FloatArray) -> Analysers:
         precision = 1.0 / noise
         weighted = loadings * precision[..., None]
-        gram = np.eye(loadings.shape[2]) + np.swapaxes(loadings, 1, 2) @ weighted
-        log_determinant = np.log(noise).sum(axis=1) + np.linalg.slogdet(gram)[1]
-        covariance = np.linalg.inv(gram)
+        sizes, axes = np.linalg.eigh(np.eye(loadings.shape[2]) + np.swapaxes(loadings, 1, 2) @ weighted)
+        sizes = np.maximum(sizes, 1.0)  # but for rounding
+        log_determinant = np.log(noise).sum(axis=1) + np.log(sizes).sum(axis=1)
         log_normaliser = -0.5 * (log_determinant + offset.shape[1] * LOG_2PI)
-        symmetric = np.asarray(0.5 * (covariance + np.swapaxes(covariance, 1, 2)), dtype=np.float64)
-        return cls(offset, precision, weighted, symmetric, log_normaliser)
+        return cls(offset, precision, weighted, axes / np.sqrt(sizes)[:, None], log_normaliser)
 
     def log_density(self, x: FloatArray) -> FloatArray:
         """log p(x | k), shape (n, K), by two matrix products for all components together."""
@@ -105,13 +110,23 @@ class Analysers:
         projected = (
             products[:, : k * q].reshape(x.shape[0], k, q).transpose(1, 0, 2) - self.offset[:, None] @ self.weighted
         )
-        explained = ((projected @ self.covariance) * projected).sum(axis=2).T
+        explained = ((projected @ self.root) ** 2).sum(axis=2).T
         return np.asarray(self.log_normaliser - 0.5 * (distance - explained))
 
     def latent_means(self, x: FloatArray, k: int) -> FloatArray:
         """E[z | x, k], shape (n, q)."""
         projected = x @ self.weighted[k] - self.offset[k] @ self.weighted[k]
-        return np.asarray(projected @ self.covariance[k])
+        return np.asarray(projected @ self.root[k] @ self.root[k].T)
+
+    def latent_covariance(self, k: int) -> FloatArray:
+        """Cov[z | x, k], shape (q, q); the same for all x."""
+        return np.asarray(self.root[k] @ self.root[k].T)
+
+    def latent_roots(self) -> FloatArray:
+        """The lower triangular roots of the covariances of z given x, shape (K, q, q); unique, unlike ``root``."""
+        upper = np.linalg.qr(np.swapaxes(self.root, 1, 2), mode="r")
+        signs = np.where(np.diagonal(upper, axis1=1, axis2=2) < 0, -1.0, 1.0)
+        return np.asarray(np.swapaxes(upper * signs[..., None], 1, 2))
 
 
 @dataclass
@@ -166,6 +181,12 @@ class MixtureOfFactorAnalysers(Mixture):
     marginal law of its features. The M-step regresses every feature on the expected factors of the rows that show it; a
     feature that a component never sees keeps its parameters.
 
+    Sums are taken relative to the mean of the class, so each log-density is known to about 10⁻¹⁶ (distance from that
+    mean / deviation of the noise)²; scale data or raise the noise floor where that is not small.
+
+    Memory: 8 K (q + 1)² bytes for every set of observed features that occurs in a class, for all classes at once where
+    labels are missing; time grows with the number of these sets as well.
+
     References
     ----------
     Z. Ghahramani, G. Hinton (1996), "The EM algorithm for mixtures of factor analyzers".
@@ -178,7 +199,10 @@ class MixtureOfFactorAnalysers(Mixture):
     >>> model = MixtureOfFactorAnalysers(1, n_factors=1).fit([x])
     >>> np.round(model.noise_variance_[0, 0], 1)
     array([0. , 0. , 0.2])
-    >>> model.complete([[1.0, 0.0, 0.0]], observed=[True, False, True], seed=0).round(1)  # the second is about twice the first
+
+    The second feature is about twice the first:
+
+    >>> model.complete([[1.0, 0.0, 0.0]], observed=[True, False, True], seed=0).round(1)
     array([[1., 2., 0.]])
     """
 
@@ -224,6 +248,13 @@ class MixtureOfFactorAnalysers(Mixture):
         self._centre = np.zeros((shape[0], n_features))
 
     def _encode(self, values: AnyArray, mask: BoolArray | None) -> Encoded:
+        largest = max(values.max(initial=0), -values.min(initial=0)) if values.dtype.kind == "f" else 0.0
+        if largest > LARGEST * min(1.0, np.sqrt(self.noise_floor)):
+            raise InvalidData(
+                f"the largest feature is {largest} in size; its square over the noise floor {self.noise_floor} would "
+                "leave float64, so scale the features or raise the noise floor",
+                rule="overflow",
+            )
         if mask is None or mask.shape[0] == 1:
             patterns = np.ones((1, values.shape[1]), dtype=bool) if mask is None else mask
             return Encoded(values, patterns, np.zeros(len(values), dtype=np.int64))
@@ -233,7 +264,7 @@ class MixtureOfFactorAnalysers(Mixture):
     def _start(
         self, c: int, values: FloatArray, mask: BoolArray | None, responsibilities: FloatArray, rng: np.random.Generator
     ) -> None:
-        """Principal components of every cluster, missing values filled with means (of the class, then of the cluster)."""
+        """Principal components of every cluster, missing values filled with its mean (first with that of the class)."""
         known = np.broadcast_to(np.ones((1, 1), dtype=bool) if mask is None else mask, values.shape)
         weights = responsibilities.sum(axis=1)
         self._centre[c] = _weighted_mean(values, known, weights, np.zeros(values.shape[1]))
@@ -273,7 +304,7 @@ class MixtureOfFactorAnalysers(Mixture):
                 s = np.concatenate([analysers.latent_means(x, k), np.ones((mine.size, 1))], axis=1)
                 weighted = s * shares[:, None]
                 latent[k] += s.T @ weighted
-                latent[k, :-1, :-1] += shares.sum() * analysers.covariance[k]
+                latent[k, :-1, :-1] += shares.sum() * analysers.latent_covariance(k)
                 statistics.cross[k, features] += x.T @ weighted
                 statistics.square[k, features] += shares @ (x * x)
 
@@ -288,9 +319,12 @@ class MixtureOfFactorAnalysers(Mixture):
             features = np.flatnonzero(group_of.reshape(-1) == group)
             sums = latent[patterns].sum(axis=0)
             for k in np.flatnonzero(sums[:, -1, -1] > 0):
-                count, cross = sums[k, -1, -1], statistics.cross[k, features]
-                solution = np.linalg.solve(sums[k] / count, cross.T / count).T
-                residual = (statistics.square[k, features] - (solution * cross).sum(axis=1)) / count
+                count, moments = sums[k, -1, -1], sums[k] / sums[k, -1, -1]
+                cross, square = statistics.cross[k, features] / count, statistics.square[k, features] / count
+                offset = self.mean_[c, k, features] - self._centre[c, features]
+                start = np.concatenate([self.loadings_[c, k, features], offset[:, None]], axis=1)
+                solution = _regression(moments, cross, start)
+                residual = square - (solution * (2.0 * cross - solution @ moments)).sum(axis=1)
                 self.loadings_[c, k, features] = solution[:, :-1]
                 self.mean_[c, k, features] = self._centre[c, features] + solution[:, -1]
                 self.noise_variance_[c, k, features] = np.maximum(residual, self.noise_floor)
@@ -307,7 +341,7 @@ class MixtureOfFactorAnalysers(Mixture):
         factors = rng.standard_normal((components.size, self.n_factors))
         for _, positions, features in data.groups(rows):
             analysers = self._analysers(c, features)
-            roots = np.linalg.cholesky(analysers.covariance)
+            roots = analysers.latent_roots()
             for k in np.unique(components[positions]):
                 mine = positions[components[positions] == k]
                 x = data.centred(mine, features, self._centre[c])
@@ -336,6 +370,18 @@ def _weighted_mean(values: FloatArray, known: BoolArray, weights: FloatArray, ot
     count = weights @ known
     total = weights @ np.where(known, values, 0.0)
     return np.asarray(np.divide(total, count, out=otherwise.copy(), where=count > 0))
+
+
+def _regression(moments: FloatArray, cross: FloatArray, start: FloatArray) -> FloatArray:
+    """Solutions of ``solution @ moments = cross``, shape (features, q + 1), the start's in directions they leave open.
+
+    Few rows say little about many factors. The mean square of the residuals at what is returned is then as small as it
+    can be, though the coefficients themselves are not determined.
+    """
+    sizes, axes = np.linalg.eigh(moments)
+    axes = axes[:, sizes > len(sizes) * np.finfo(np.float64).eps * sizes[-1]]
+    sizes = sizes[-axes.shape[1] :]
+    return np.asarray(start + ((cross - start @ moments) @ axes / sizes) @ axes.T)
 
 
 def _principal_loadings(centred: FloatArray, q: int) -> FloatArray:

@@ -68,7 +68,8 @@ class LabelColumn:
         if self.n_classes is None:
             return SampleSet(table, None if observed is None else as_array(observed))
         mask: BoolArray = np.ones(table.shape[1], dtype=bool) if observed is None else as_array(observed).copy()
-        mask[..., self._position(table.shape[1])] = False
+        if mask.ndim and mask.shape[-1] == table.shape[1]:  # if not, the sample set says what is wrong
+            mask[..., self._position(table.shape[1])] = False
         return SampleSet(table, mask)
 
     def _position(self, n_variables: int) -> int:

@@ -10,7 +10,7 @@ This file holds all that does not depend on what a component is; a subclass supp
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -18,9 +18,10 @@ from typing import Any, Self
 import numpy as np
 
 from expfam_game._typing import AnyArray, ArrayLike, BoolArray, FloatArray, IntArray, Seed
-from expfam_game.errors import InvalidData, InvalidInput, NotFitted
+from expfam_game.errors import InvalidData
+from expfam_game.learners.checks import checked_count, checked_tolerance, set_weights
 from expfam_game.learners.clustering import cluster, fill_with_means
-from expfam_game.learners.label_column import LabelColumn, stratified
+from expfam_game.learners.labelled import LabelledModel
 from expfam_game.learners.log_space import draw_index, log_sum_exp
 from expfam_game.samples import SampleSet, as_array, share_out
 
@@ -69,7 +70,7 @@ class Part:
             yield index[start : start + BLOCK]
 
 
-class Mixture(ABC):
+class Mixture(LabelledModel):
     """Base of mixtures with a class label.
 
     Parameters
@@ -98,7 +99,8 @@ class Mixture(ABC):
     seen_ : ndarray of bool, shape (C,)
         The classes whose components have been fitted.
     history_ : list of float
-        Mean log-likelihood of what is observed, in nats, before every EM step of the last ``fit``; never decreasing (T11).
+        Mean log-likelihood of what is observed, in nats, before every EM step of the last ``fit``; never decreasing
+        (T11).
     converged_ : bool
         Whether the last ``fit`` met ``tol``.
     n_features_ : int
@@ -106,18 +108,19 @@ class Mixture(ABC):
 
     Notes
     -----
-    Each EM step maximises the expected log-likelihood of the observed values given the posterior of the hidden class and
-    component, so it never lowers the likelihood (T11). An observed label leaves only its own class, a missing one all
-    classes that have been seen; missing features are left out. Estimates are ratios of expected sums, so they depend
-    on the weights through their proportions only, and a mixture that is refitted to its own exact moments stays put.
+    Each EM step maximises the expected log-likelihood of the observed values given the posterior of the hidden class
+    and component, so it never lowers the likelihood (T11). An observed label leaves only its own class, a missing one
+    all classes that have been seen; missing features are left out. Estimates are ratios of expected sums, so they
+    depend on the weights through their proportions only, and a mixture that is refitted to its own exact moments stays
+    put.
 
     If no label has ever been observed the classes have no meaning: ``fit`` then changes nothing, and ``sample`` returns
     no rows.
 
     A subclass supplies the hooks, all but the first two about one class ``c`` at a time:
 
-    * ``_encode(values, mask)``: check and prepare a part once per fit, before anything else is asked; the default returns
-      ``(values, mask)``.
+    * ``_encode(values, mask)``: check and prepare a part once per fit, before anything else is asked; the default
+      returns ``(values, mask)``.
     * ``_allocate(n_features)``: make room for the parameters of all classes.
     * ``_start(c, values, mask, responsibilities, rng)``: first parameters of the K components.
     * ``_log_density(c, data, rows)``: log p(x | c, k) of what is observed, shape (rows, K).
@@ -130,12 +133,9 @@ class Mixture(ABC):
     A. Dempster, N. Laird, D. Rubin (1977), "Maximum likelihood from incomplete data via the EM algorithm".
     """
 
-    class_prob_: FloatArray
     component_prob_: FloatArray
-    seen_: BoolArray
     history_: list[float]
     converged_: bool
-    n_features_: int
 
     def __init__(
         self,
@@ -148,15 +148,10 @@ class Mixture(ABC):
         warm_start: bool = True,
         seed: Seed = 0,
     ) -> None:
+        super().__init__(n_classes, label, warm_start)
         self.n_components = checked_count("n_components", n_components)
-        self.n_classes = None if n_classes is None else checked_count("n_classes", n_classes)
-        self.label = label
-        self._labels = LabelColumn(self.n_classes, label)
         self.max_iter = checked_count("max_iter", max_iter)
-        if not tol >= 0:
-            raise InvalidInput(f"tol is {tol!r}; it must be non-negative")
-        self.tol = tol
-        self.warm_start = warm_start
+        self.tol = checked_tolerance(tol)
         self.seed = seed
 
     # ------------------------------------------------------------------ hooks
@@ -226,12 +221,12 @@ class Mixture(ABC):
         return self._run(samples, weights, 1, fresh=False)
 
     def _run(self, samples: Sequence[Any], weights: Sequence[float] | None, steps: int, fresh: bool) -> Self:
-        sets = share_out(samples, np.ones(len(samples)).tolist() if weights is None else weights)
+        sets = share_out(samples, set_weights(samples, weights))
         parts = merge([self._part(part) for part in sets])
         n_features = parts[0].values.shape[1]
         fresh = fresh or not self._is_allocated()
-        if not fresh and n_features != self.n_features_:
-            raise InvalidData(f"the samples have {n_features} features; this mixture was fitted to {self.n_features_}")
+        if not fresh:
+            self._check_features(n_features)
         for part in parts:  # before anything changes, since this is where bad samples are found
             part.data = self._encode(part.values, part.mask)
         if fresh:
@@ -246,9 +241,6 @@ class Mixture(ABC):
                 self.converged_ = True
                 break
         return self
-
-    def _is_allocated(self) -> bool:
-        return hasattr(self, "class_prob_")
 
     def _reset(self, n_features: int) -> None:
         classes, k = self.n_classes or 1, self.n_components
@@ -327,11 +319,7 @@ class Mixture(ABC):
         rng = np.random.default_rng(self.seed)
         for c in np.flatnonzero((labelled > 0) & ~self.seen_):
             self._meet(int(c), parts, rng)
-        back = (labelled > 0) & (self.class_prob_ == 0)
-        if back.any():  # a class of probability zero would explain none of its rows
-            self.class_prob_ *= 1.0 - min(1.0, labelled[back].sum())
-            self.class_prob_[back] = labelled[back]
-            self.class_prob_ /= self.class_prob_.sum()
+        self._admit(labelled)
 
     def _meet(self, c: int, parts: Sequence[Part], rng: np.random.Generator) -> None:
         start = self._starting_part(c, parts, rng)
@@ -412,10 +400,6 @@ class Mixture(ABC):
             result[rows[:, None], classes] = np.exp(log_class)
         return result
 
-    def predict(self, values: ArrayLike, observed: ArrayLike | None = None) -> IntArray:
-        """The most probable class given the observed features, shape (n,)."""
-        return np.asarray(np.argmax(self.predict_proba(values, observed), axis=1))
-
     def complete(self, values: ArrayLike, observed: ArrayLike, seed: Seed = 0) -> AnyArray:
         """Draw what is not observed given what is.
 
@@ -449,34 +433,7 @@ class Mixture(ABC):
                 features[met] = filled
         return self._labels.join(part.values if features is None else features, drawn_class)
 
-    def sample(self, n: int, seed: Seed = 0, labels: ArrayLike | None = None) -> AnyArray:
-        """Draw samples of all variables.
-
-        Parameters
-        ----------
-        n : int
-        seed : int, SeedSequence or Generator
-        labels : array_like of int, shape (n,), optional
-            Classes to draw from; by default they are drawn as well.
-
-        Returns
-        -------
-        ndarray, shape (n, V)
-            No rows while no class has been defined: there is nothing to say yet.
-        """
-        rng = np.random.default_rng(seed)
-        if not self._is_allocated():
-            raise NotFitted("this mixture has not been fitted, so it cannot be sampled; call fit first")
-        if not self.seen_.any():
-            return self._labels.join(np.empty((0, self.n_features_), dtype=np.uint8), np.empty(0, dtype=np.int64))
-        if labels is None:
-            classes = rng.choice(self.class_prob_.size, size=checked_count("n", n, least=0), p=self.class_prob_)
-        else:
-            classes = np.asarray(as_array(labels), dtype=np.int64)
-            if classes.shape != (n,) or (n and not np.isin(classes, np.flatnonzero(self.seen_)).all()):
-                raise InvalidInput(
-                    f"labels must be {n} classes out of those seen, {np.flatnonzero(self.seen_).tolist()}; got shape {classes.shape}"
-                )
+    def _draw_rows(self, classes: IntArray, rng: np.random.Generator) -> AnyArray:
         features = None
         for c in np.flatnonzero(self.seen_):
             rows = np.flatnonzero(classes == c)
@@ -485,43 +442,21 @@ class Mixture(ABC):
                 block = slice(start, start + BLOCK)
                 drawn = self._draw(int(c), components[block], rng)
                 if features is None:
-                    features = np.empty((n, self.n_features_), dtype=drawn.dtype)
+                    features = np.empty((classes.size, self.n_features_), dtype=drawn.dtype)
                 features[rows[block]] = drawn
         assert features is not None  # some class has been seen
-        return self._labels.join(features, classes)
-
-    def sample_stratified(self, n: int, seed: Seed = 0) -> SampleSet:
-        """Draw the same number of samples of every class, up to one, weighted so that weighted moments are unbiased.
-
-        Parameters
-        ----------
-        n : int
-            At least the number of classes of positive probability.
-        seed : int, SeedSequence or Generator
-
-        Returns
-        -------
-        SampleSet
-            Row weights p(c) over the fraction of class c; without a label variable, a plain sample.
-        """
-        if not self._is_allocated() or not self.seen_.any():
-            return SampleSet(self.sample(n, seed))
-        return stratified(checked_count("n", n), self.class_prob_, lambda labels: self.sample(n, seed, labels=labels))
+        return features
 
     def _question(self, samples: SampleSet) -> Part:
         """A part to be asked about, encoded."""
-        if not self._is_allocated() or not self.seen_.any():
-            raise NotFitted("no sample has defined the classes of this mixture yet; fit it to labelled samples first")
+        self._check_defined()
         part = self._part(SampleSet(samples.values, samples.observed, np.ones(samples.n)))
-        if part.values.shape[1] != self.n_features_:
-            raise InvalidData(
-                f"the samples have {part.values.shape[1]} features; this mixture was fitted to {self.n_features_}"
-            )
+        self._check_features(part.values.shape[1])
         part.data = self._encode(part.values, part.mask)
         return part
 
     def _joints(self, part: Part) -> Iterator[tuple[IntArray, list[int], FloatArray]]:
-        """Blocks of rows, the classes they may belong to, and log p(c, k, x); no class where the label was never seen."""
+        """Blocks of rows, the classes they may belong to (none where the label was never seen), and log p(c, k, x)."""
         for label in np.unique(part.labels):
             classes = [int(c) for c in np.flatnonzero(self.seen_ & (self.class_prob_ > 0)) if label in (-1, c)]
             for rows in part.rows(int(label)):
@@ -548,10 +483,3 @@ def merge(parts: Sequence[Part]) -> list[Part]:
         )
         for alike in groups.values()
     ]
-
-
-def checked_count(name: str, value: int, least: int = 1) -> int:
-    """An integer of at least ``least``."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise InvalidInput(f"{name} is {value!r}; it must be an integer of at least {least}")
-    return int(value)

@@ -21,8 +21,8 @@ LOG_SCALE_BOUND = 8.0
 class Network:
     """A fully connected network of an input and a class, with tanh in the hidden layers and linear outputs.
 
-    The first layer is ``inputs @ W + label_scale · T[class]``: what it would be if the class were ``label_scale`` times its
-    indicator vector, appended to the inputs.
+    The first layer is ``inputs @ W + label_scale · T[class]``: what it would be if the class were ``label_scale`` times
+    its indicator vector, appended to the inputs.
 
     Parameters
     ----------

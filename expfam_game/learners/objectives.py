@@ -1,4 +1,4 @@
-"""What an auto-encoder climbs: the evidence lower bound, and the utilities of the two players of symmetric learning (T12).
+"""What an auto-encoder climbs: the evidence lower bound, or the utilities of two players in symmetric learning (T12).
 
 Each function returns its value for every row of a minibatch, and the gradients for descent.
 """
@@ -55,7 +55,8 @@ def elbo_gradients(
     Returns
     -------
     elbo : ndarray, shape (n,)
-        log p(x | z, c) − KL(q(z | x, c) ‖ p(z)) of each row, in nats; its mean over noise is a lower bound of log p(x | c).
+        log p(x | z, c) − KL(q(z | x, c) ‖ p(z)) of each row, in nats. Its mean over noise is a lower bound of
+        log p(x | c).
     of_encoder, of_decoder : list of ndarray
         Gradients of minus the mean of ``elbo``.
     """
@@ -103,7 +104,8 @@ def _logit_gradient(logits: AnyArray, batch: Rows) -> AnyArray:
 def systematic(weights: FloatArray, n: int, rng: np.random.Generator) -> IntArray:
     """The indices of n rows in random order, drawn in proportion to their weights with the least variance.
 
-    Every row comes ⌊n w⌋ or ⌈n w⌉ times, where w is its share of the weight: once each where n rows are of equal weight.
+    Every row comes ⌊n w⌋ or ⌈n w⌉ times, where w is its share of the weight: once each where n rows are of equal
+    weight.
 
     >>> np.sort(systematic(np.array([1.0, 1.0, 2.0, 0.0]), 4, np.random.default_rng(0)))
     array([0, 1, 2, 2])

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from expfam_game._typing import AnyArray, BoolArray, FloatArray, IntArray, Seed
-from expfam_game.errors import InvalidData, InvalidInput
+from expfam_game.errors import InvalidInput
 from expfam_game.kernels.compiling import compiled, elementwise
-from expfam_game.kernels.samplers import fast_log
+from expfam_game.kernels.elementary import fast_log
+from expfam_game.learners.checks import check_binary, checked_margin
 from expfam_game.learners.mixture import Mixture
 
 NEGLIGIBLE = 1e-14
@@ -138,11 +139,9 @@ class MixtureOfTrees(Mixture):
             warm_start=warm_start,
             seed=seed,
         )
-        if not 0 < margin < 0.5:
-            raise InvalidInput(f"margin is {margin!r}; it must lie between 0 and 1/2")
         if not 0 <= pseudo_count < np.inf:
             raise InvalidInput(f"pseudo_count is {pseudo_count!r}; it must be non-negative and finite")
-        self.margin = margin
+        self.margin = float(checked_margin(margin))
         self.pseudo_count = pseudo_count
 
     # ------------------------------------------------------------------ hooks
@@ -156,14 +155,7 @@ class MixtureOfTrees(Mixture):
         self.conditional_ = np.full((*shape, 2), 0.5)
 
     def _encode(self, values: AnyArray, mask: BoolArray | None) -> Encoded:
-        wrong = (values != 0) & (values != 1)
-        if wrong.any():
-            row, feature = map(int, np.argwhere(wrong)[0])
-            raise InvalidData(
-                f"row {row}, feature {feature} is {values[row, feature]}; features must be 0 or 1 (binarise grey values)",
-                entry=(row, feature),
-                rule="binary",
-            )
+        check_binary(values)
         return Encoded(
             np.ascontiguousarray(values, dtype=np.uint8), None if mask is None else np.broadcast_to(mask, values.shape)
         )
@@ -254,7 +246,7 @@ class MixtureOfTrees(Mixture):
     # ------------------------------------------------------------------ the M-step of one tree
 
     def _replace(self, c: int, k: int, pairs: FloatArray, total: float, first: bool = False) -> None:
-        """The tree that explains the counts best; the present one if it explains them as well. Overwrites the counts."""
+        """The tree that explains the counts best; the present one if none does better. Overwrites the counts."""
         pairs /= total
         information = np.empty_like(pairs)
         mutual_information(pairs, information)

@@ -428,7 +428,7 @@ def test_missing_labels_help_where_few_are_known():
 
 
 def test_missing_pixels_are_learned_around():
-    """Each agent's view: half of the pixels of every image are hidden; the class is still recognised from whole images."""
+    """Half of the pixels of every image are hidden; the class is still recognised from whole images."""
     images, labels = digits()
     keep = labels < 3
     rows = np.column_stack([images, labels])[keep]
@@ -530,7 +530,7 @@ def test_wrong_data_are_refused():
     rows = some_rows()
     with pytest.raises(NotFitted, match="call fit first"):
         ConditionalVAE().sample(1)
-    with pytest.raises(NotFitted, match="labelled samples first"):
+    with pytest.raises(NotFitted, match="call fit first"):
         ConditionalVAE().log_prob(rows)
     model = small_model()
     with pytest.raises(InvalidData, match="row 0, feature 1 is 7"):

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from learners.brute_force import every_row, joint_probability, parameters
 from scipy import stats
@@ -183,12 +183,14 @@ def test_rows_of_no_weight_leave_no_trace():
     assert with_them.class_prob_.tolist() == [1.0, 0.0]
 
 
-def test_a_mixture_is_idempotent_at_its_own_exact_moments():
+@settings(max_examples=20)
+@given(seed=st.integers(0, 10**6), n_components=st.integers(1, 3), n_classes=st.integers(1, 3))
+def test_T11_refitting_the_exact_law_of_a_mixture_changes_nothing(seed, n_components, n_classes):
     """Refitted to the probabilities of all states under itself, a mixture stays where it is, round after round."""
-    model = some_model(7, tol=0.0, max_iter=20)
-    states = every_row(FEATURES, CLASSES)
+    model = some_model(seed, n_components=n_components, n_classes=n_classes, tol=0.0, max_iter=10)
+    states = every_row(FEATURES, n_classes)
     before = model.class_prob_.copy(), model.component_prob_.copy(), model.mean_.copy()
-    for _ in range(10):
+    for _ in range(5):
         model.fit([SampleSet(states, row_weights=np.exp(model.log_prob(states)))])
     for old, new in zip(before, (model.class_prob_, model.component_prob_, model.mean_), strict=True):
         np.testing.assert_allclose(new, old, atol=1e-11)

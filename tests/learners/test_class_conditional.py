@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special, stats
 
@@ -190,6 +190,108 @@ def test_learners_without_a_density_do_what_needs_none():
         model.predict(rows)
     with pytest.raises(InvalidInput, match="SampleOnly, has no log_prob"):
         model.fit([SampleSet(rows, [[True] * 3, [True, True, False]])])
+
+
+def test_rows_of_weight_zero_ask_nothing_of_the_learners():
+    """Neither a density of learners that have none, nor a posterior of a class that nobody has defined."""
+    rows = np.array([[1.0, 2.0, 0.0], [3.0, 4.0, 1.0], [5.0, 6.0, 0.0]])
+    open_row = np.array([[True] * 3, [True] * 3, [True, True, False]])
+    model = ClassConditional(lambda c: SampleOnly(), 2).fit([SampleSet(rows, open_row, [1.0, 3.0, 0.0])])
+    np.testing.assert_allclose(model.class_prob_, [0.25, 0.75], rtol=1e-15)
+    rows = two_normals(60)
+    known = np.ones(rows.shape, dtype=bool)
+    known[20:, 2] = False
+    weights = np.where(known[:, 2] & (rows[:, 2] == 1), 0.0, 1.0)
+    model = ClassConditional(lambda c: Normal(), 2).fit([SampleSet(rows, known, weights)])
+    assert model.class_prob_.tolist() == [1.0, 0.0]
+    np.testing.assert_allclose(model.learners_[0].mean, rows[weights > 0, :2].mean(axis=0), rtol=1e-12)
+
+
+def test_rows_impossible_under_every_class_have_no_posterior():
+    class Uniform(Normal):
+        def log_prob(self, values, observed=None):
+            return np.where(np.abs(values - self.mean).max(axis=1) < 10.0, -6.0, -np.inf)
+
+    rows = two_normals(40)
+    model = ClassConditional(lambda c: Uniform(), 2).fit([rows])
+    far = np.array([[0.0, 0.0, 0.0], [99.0, 0.0, 0.0]])
+    assert np.isneginf(model.log_prob(far)).tolist() == [False, True]
+    with pytest.raises(InvalidData, match="row 1 has probability zero"):
+        model.predict_proba(far)
+    with pytest.raises(InvalidData, match="row 1 has probability zero"):
+        model.fit([rows, SampleSet(far, [True, True, False])])
+
+
+def test_a_learner_whose_first_fit_was_refused_is_not_kept():
+    model = ClassConditional(lambda c: BernoulliMixture(1), 2).fit([[[1, 0, 0], [1, 1, 0]]])
+    with pytest.raises(InvalidData, match="must be 0 or 1"):
+        model.fit([[[7, 0, 1]]])
+    assert model.seen_.tolist() == [True, False]
+    assert list(model.learners_) == [0]
+    unlabelled = SampleSet([[1, 0, 0]], [True, True, False])
+    model.fit([[[0, 0, 1], [1, 1, 0]], unlabelled])
+    assert model.seen_.all()
+    assert np.isfinite(model.history_).all()
+
+
+def test_features_can_be_completed_only_by_learners_that_can():
+    class NoCompletion(Normal):
+        complete = property()  # looking it up fails
+
+    model = ClassConditional(lambda c: NoCompletion(), 2).fit([two_normals()])
+    assert model.complete([[0.0, 0.0, 0.0]], [True, True, False]).shape == (1, 3)
+    with pytest.raises(InvalidInput, match="NoCompletion, has no complete"):
+        model.complete([[0.0, 0.0, 0.0]], [True, False, True])
+
+
+def bernoulli_classes(seed=0):
+    """Two features, two classes, two components each; random parameters."""
+    model = ClassConditional(lambda c: BernoulliMixture(2, tol=0.0, max_iter=3), 2, tol=0.0, max_iter=5)
+    model.fit([np.random.default_rng(seed).integers(0, 2, size=(40, 3))])
+    return model
+
+
+def exact_law(model):
+    """All rows (x, y, class) and their probabilities, by multiplication."""
+    rows = np.array([[x, y, c] for x in (0, 1) for y in (0, 1) for c in (0, 1)])
+    probability = []
+    for x, y, c in rows:
+        mixture = model.learners_[c]
+        p = np.array([[1 - m, m] for m in mixture.mean_[0].ravel()]).reshape(2, 2, 2)
+        terms = mixture.component_prob_[0] * p[:, 0, x] * p[:, 1, y]
+        probability.append(model.class_prob_[c] * terms.sum())
+    return rows, np.array(probability)
+
+
+@pytest.mark.parametrize("known", [[True] * 3, [True, False, True], [False, True, False], [False] * 3])
+def test_T11_probabilities_and_completions_on_a_small_space(known):
+    model, n = bernoulli_classes(), 20_000
+    rows, probability = exact_law(model)
+    assert probability.sum() == pytest.approx(1.0, rel=1e-12)
+    agree = ((rows[:, None] == rows[None]) | ~np.array(known)).all(axis=2)
+    np.testing.assert_allclose(np.exp(model.log_prob(rows, known)), agree @ probability, rtol=1e-12)
+    shown = rows[5]
+    conditional = np.where(agree[5], probability, 0.0) / probability[agree[5]].sum()
+    drawn = model.complete(np.tile(np.where(known, shown, 7), (n, 1)), known, seed=1)
+    counts = np.array([(drawn == row).all(axis=1).sum() for row in rows])
+    low, high = stats.binom.ppf(1e-11, n, conditional), stats.binom.isf(1e-11, n, conditional)
+    possible = conditional > 0
+    assert np.all(((low <= counts) & (counts <= high))[possible])
+    assert counts.sum() == counts[possible].sum() == n
+
+
+@settings(max_examples=15)
+@given(st.integers(0, 10_000))
+def test_T11_refitting_the_exact_law_changes_nothing_also_where_labels_are_hidden(seed):
+    model = bernoulli_classes(seed)
+    if not model.seen_.all():
+        return
+    rows, probability = exact_law(model)
+    for _ in range(3):
+        model.fit([SampleSet(rows, mask, probability) for mask in ([True] * 3, [True, True, False])], [1.0, 2.0])
+    np.testing.assert_allclose(exact_law(model)[1], probability, rtol=1e-8)
+    model.fit([SampleSet(rows, row_weights=probability)])
+    np.testing.assert_allclose(exact_law(model)[1], probability, rtol=1e-8)
 
 
 def test_warm_start_keeps_the_learners():

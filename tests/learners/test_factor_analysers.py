@@ -3,17 +3,18 @@
 import itertools
 import pickle
 
+import mpmath
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import logsumexp
-from scipy.stats import multivariate_normal
+from scipy.stats import multivariate_normal, norm
 from sklearn.decomposition import FactorAnalysis
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
-from expfam_game.errors import InvalidInput
+from expfam_game.errors import InvalidData, InvalidInput
 from expfam_game.learners.factor_analysers import MixtureOfFactorAnalysers
 from expfam_game.samples import SampleSet
 
@@ -126,12 +127,33 @@ def test_T11_completions_follow_the_conditional_gaussian():
     _agrees(drawn[:, ~mask], mean, cov[np.ix_(~mask, ~mask)] - gain @ cov[np.ix_(mask, ~mask)])
 
 
-def test_T11_completion_chooses_the_component_by_what_is_observed():
+@pytest.mark.parametrize("mask", [[True] * 4, [True, False, True, True], [False, True, False, False], [False] * 4])
+def test_T11_predict_proba_is_bayes_rule_on_dense_densities(mask):
+    model, mask = fitted(d=3, q=1, n_classes=3), np.array(mask)
+    rows = random_rows(np.random.default_rng(2), 20, 3, 3)
+    log_joint = np.stack([dense_log_prob(model, rows[:, :-1], mask[:-1], np.full(20, c)) for c in range(3)], axis=1)
+    expected = np.exp(log_joint - logsumexp(log_joint, axis=1, keepdims=True))
+    np.testing.assert_allclose(model.predict_proba(rows, mask), expected, rtol=1e-9)
+
+
+def test_T11_completion_chooses_class_and_component_by_what_is_observed():
+    """The label against Bayes' rule, and a missing feature against the conditional mixture, at quantiles of its law."""
     model = fitted(d=3, k=2, q=1)
     row, mask, n = np.array([0.3, 0.0, 0.0, 0.0]), np.array([True, False, False, False]), 20_000
     drawn = model.complete(np.tile(row, (n, 1)), mask, seed=0)
-    p = model.predict_proba(row[None], mask)[0, 1]
+    shares, conditional_cdf = {}, {}
+    for c, k in np.ndindex(model.component_prob_.shape):
+        mean, cov = model.mean_[c, k], covariance(model, c, k)
+        density = norm.pdf(row[0], mean[0], np.sqrt(cov[0, 0]))
+        shares[c, k] = model.class_prob_[c] * model.component_prob_[c, k] * density
+        gain = cov[1, 0] / cov[0, 0]
+        conditional_cdf[c, k] = norm(mean[1] + gain * (row[0] - mean[0]), np.sqrt(cov[1, 1] - gain * cov[0, 1])).cdf
+    total = sum(shares.values())
+    p = sum(share for (c, _), share in shares.items() if c == 1) / total
     assert abs((drawn[:, -1] == 1).mean() - p) <= SIX_SIGMA * np.sqrt(p * (1 - p) / n)
+    for at in (-1.0, -0.2, 0.0, 0.3, 1.0):
+        p = sum(share / total * conditional_cdf[key](at) for key, share in shares.items())
+        assert abs((drawn[:, 1] <= at).mean() - p) <= SIX_SIGMA * np.sqrt(p * (1 - p) / n)
 
 
 # ---------------------------------------------------------------------- estimation against scikit-learn
@@ -235,6 +257,47 @@ def test_T11_em_never_lowers_the_likelihood(case, k, q, floor):
     assert direct >= before - 1e-9
 
 
+@settings(max_examples=60)
+@given(
+    seed=st.integers(0, 10**6),
+    n=st.integers(1, 7),
+    d=st.integers(1, 5),
+    q=st.integers(0, 6),
+    floor=st.integers(-10, 0),
+    scale=st.integers(-2, 2),
+    share=st.sampled_from([0.3, 0.8, 1.0]),
+)
+def test_T11_em_never_lowers_the_likelihood_of_few_rows_with_many_factors(seed, n, d, q, floor, scale, share):
+    """Regressions on factors that the rows do not determine, at a spread far beyond the noise.
+
+    A term x²/ψ is known to some rounding errors of its size, and there are d + q of them.
+    """
+    rng = np.random.default_rng(seed)
+    x, mask = rng.normal(size=(n, d)) * 10.0**scale, rng.random((n, d)) < share
+    model = MixtureOfFactorAnalysers(2, q, noise_floor=10.0**floor, max_iter=12, tol=0.0).fit([SampleSet(x, mask)])
+    size = 1.0 + (d + q) * np.ptp(x) ** 2 / 10.0**floor
+    assert np.all(np.diff(model.history_) >= -50 * np.finfo(float).eps * size)
+
+
+@pytest.mark.parametrize("q", [1, 2, 5])
+def test_densities_far_beyond_the_noise_against_mpmath(q):
+    """Loadings ten million times the noise, also more factors than features: the error is that of terms x²/ψ."""
+    mpmath.mp.dps = 60
+    rng = np.random.default_rng(q)
+    model = MixtureOfFactorAnalysers(1, q, noise_floor=1e-10, max_iter=1).fit([rng.normal(size=(5, 3))])
+    model.mean_[0, 0], model.noise_variance_[0, 0] = model._centre[0], 1e-10
+    model.loadings_[0, 0] = 100.0 * rng.normal(size=(3, q))
+    w = mpmath.matrix(model.loadings_[0, 0].tolist())
+    cov = w * w.T + mpmath.diag([mpmath.mpf(v) for v in model.noise_variance_[0, 0]])
+    rows = model.mean_[0, 0] + rng.normal(size=(6, q)) @ model.loadings_[0, 0].T + 1e-5 * rng.normal(size=(6, 3))
+    for row, found in zip(rows, model.log_prob(rows)):
+        offset = mpmath.matrix([mpmath.mpf(a) - mpmath.mpf(b) for a, b in zip(row, model.mean_[0, 0])])
+        distance = (offset.T * mpmath.lu_solve(cov, offset))[0]
+        exact = -(distance + mpmath.log(mpmath.det(cov)) + 3 * mpmath.log(2 * mpmath.pi)) / 2
+        size = float(sum(x**2 for x in offset)) / 1e-10
+        assert abs(found - float(exact)) <= 50 * np.finfo(float).eps * (1.0 + size)
+
+
 @settings(max_examples=15)
 @given(seed=st.integers(0, 10**6), d=st.integers(1, 5), q=st.integers(0, 2), floor=st.sampled_from([1e-4, 0.3]))
 def test_T11_refitting_the_exact_moments_of_an_analyser_changes_nothing(seed, d, q, floor):
@@ -331,6 +394,23 @@ def test_rows_that_show_nothing_change_the_class_probabilities_alone():
 def test_noise_floor_out_of_range(floor):
     with pytest.raises(InvalidInput, match="noise_floor"):
         MixtureOfFactorAnalysers(2, noise_floor=floor)
+
+
+@pytest.mark.parametrize("floor", [0.02, 1e-6, 10.0])
+def test_values_whose_squares_leave_float64(floor):
+    rows = random_rows(np.random.default_rng(0), 30, 4)[:, :4]
+    edge = 1e150 * min(1.0, np.sqrt(floor))
+    model = MixtureOfFactorAnalysers(2, 2, noise_floor=floor, max_iter=3).fit([rows])
+    assert np.all(np.isfinite(model.log_prob(np.full((2, 4), 0.99 * edge))))
+    for values in (rows * 1e200, np.where(rows == rows[3, 2], -1.01 * edge, rows)):
+        with pytest.raises(InvalidData, match="scale the features"):
+            model.fit([values])
+        with pytest.raises(InvalidData, match="scale the features"):
+            model.log_prob(values)
+    large = rows * (0.99 * edge / np.abs(rows).max())
+    model = MixtureOfFactorAnalysers(2, 2, noise_floor=floor, max_iter=5, tol=0.0).fit([large])
+    assert np.all(np.isfinite(model.history_))
+    assert np.all(np.diff(model.history_) > 0)
 
 
 def test_number_of_factors_out_of_range():

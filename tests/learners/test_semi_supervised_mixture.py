@@ -69,7 +69,7 @@ def test_T11_sets_with_masks_of_their_own_are_one_objective(first, second):
 
 
 def never_falls(history):
-    """A mean of n terms of size |L| is known to about n rounding errors of that size; n ≤ 100 here, with room to spare."""
+    """A mean of n terms of size |L| is known to about n rounding errors of that size; n ≤ 100 here, with room."""
     history = np.array(history)
     return bool(np.all(np.diff(history) >= -1e-13 * (1.0 + np.abs(history).max())))
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from expfam_game.errors import InvalidInput
 from paper_figures.__main__ import NAMES, app
 from paper_figures.report import Finding, write_page
 
@@ -48,6 +49,20 @@ def test_unknown_figures_are_named():
     assert "'theory_of_all' is no figure" in run("theory_of_all", code=2).replace("\n", " ").replace("│", "")
 
 
+def test_a_figure_that_fails_is_named_and_the_exit_says_so(tmp_path, monkeypatch):
+    def main(out, seed, quick):
+        raise InvalidInput("no such graph")
+
+    monkeypatch.setattr(importlib.import_module("paper_figures.theory_influence"), "main", main)
+    shown = run("theory_influence", "--out", str(tmp_path), code=1)
+    assert "Error: theory_influence: no such graph" in shown
+    assert "python -m paper_figures theory_influence" in (tmp_path / "results.md").read_text(encoding="utf-8")
+
+
+def test_what_cannot_be_drawn_again_is_said(tmp_path):
+    assert "five_agents: there is no" in run("five_agents", "--redraw", "--out", str(tmp_path), code=1)
+
+
 def test_a_finding_knows_whether_it_holds():
     finding = Finding.of("accuracy", [0.90, 0.92, 0.93], ">= 0.91")
     assert finding.median == 0.92
@@ -60,11 +75,12 @@ def test_a_finding_knows_whether_it_holds():
 def test_the_page_has_a_section_for_each_figure_that_was_made(tmp_path):
     finding = {"what": "accuracy", "median": 0.92, "low": 0.9, "high": 0.93, "values": [0.9, 0.92, 0.93], "unit": ""}
     saved = {"title": "A title", "claim": "A claim.", "figures": ["one"], "reading": "So it is.", "command": "python",
-             "seconds": 3.0, "machine": {"cores": 2}, "findings": [{**finding, "wanted": ">= 0.95", "holds": False}]}  # fmt: skip
+             "seconds": 3.0, "figures_at_once": 2, "machine": {"cores": 2}, "findings": [{**finding, "wanted": ">= 0.95", "holds": False}]}  # fmt: skip
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "b.json").write_text(json.dumps(saved), encoding="utf-8")
     page = write_page(tmp_path / "page.md", tmp_path / "data", ["a", "b"]).read_text(encoding="utf-8")
     assert page.count("## ") == 1
-    assert "0.9 … 0.93" in page
-    assert "**no**" in page
+    assert "| accuracy | 0.92 | 0.9 … 0.93 | ≥ 0.95 | **no** |" in page
+    assert "`python` (3 s, 2 cores, 2 figures at a time)" in page
+    assert "Not made here yet: `python -m paper_figures a`" in page
     assert "](data/one.png)" in page

@@ -3,7 +3,6 @@
 import itertools
 import json
 import math
-from dataclasses import replace
 
 import networkx
 import numpy as np
@@ -12,9 +11,11 @@ from scipy.optimize import approx_fprime
 from scipy.special import log_softmax
 from scipy.special import softmax as scipy_softmax
 
+from benchmarks.report import save_json
 from expfam_game.samples import SampleSet
 from paper_figures import five_agents, five_agents_games, measures
 from paper_figures.data import Part
+from paper_figures.making import draw_again
 from paper_figures.report import save
 
 # ---------------------------------------------------------------------- federated averaging
@@ -135,29 +136,33 @@ def test_score_counts_right_answers_and_averages_nats():
     assert five_agents_games.score(Known(), table) == (0.75, 3.0)
 
 
-def outcome(**changes):
-    game = five_agents_games.Game("long", 0)
-    shape = (five_agents_games.SETTLED + 2, 5, 10)
-    deviation, error = np.full(shape, 9.0), np.full(shape, 9.0)
-    deviation[five_agents_games.SETTLED :], error[five_agents_games.SETTLED :] = [[0.3]], [[0.4]]
-    deviation[-1, :, 5:] = 0.1
+def outcome():
     accuracy = np.array([[0.9, 0.8, 0.9, 0.8, 0.9], [0.7] * 5, [0.6] * 5])
-    nothing = np.zeros((3, 5))
-    return replace(
-        five_agents_games.Outcome(game, [2, 5, 8], accuracy, nothing, nothing, deviation, error, error / 9, 0.0),
-        **changes,
-    )
+    nats = np.full((3, 5), np.inf)
+    nats[1:] = [[130.0], [128.0]]
+    game = five_agents_games.Game("long", 0, scored=(2, 5, 8))
+    return five_agents_games.Outcome(game, [2, 5, 8], accuracy, nats, np.zeros((9, 5)), (0.3, 0.4), 0.2, 1.5)
 
 
 def test_noise_is_a_root_mean_square_over_the_settled_rounds():
-    observed, predicted = outcome().noise()
-    assert observed == pytest.approx(math.sqrt(0.75 * 0.09 + 0.25 * 0.01))
-    assert predicted == pytest.approx(0.4)
-    assert outcome().model_noise() == pytest.approx(math.sqrt(0.4 / 9))
+    noise = np.full((five_agents_games.SETTLED + 2, 5, 10), 9.0)
+    noise[five_agents_games.SETTLED :] = 0.3
+    noise[-1, :, 5:] = 0.1
+    assert five_agents_games.settled(noise) == pytest.approx(math.sqrt(0.75 * 0.09 + 0.25 * 0.01))
+    assert five_agents_games.settled(noise[:3]) == 9.0  # a short game has not settled: its last round
 
 
 def test_loss_is_counted_from_round_two_in_means():
     np.testing.assert_allclose(outcome().lost(), [0.0, 0.16, 0.26], atol=1e-15)
+
+
+def test_outcomes_come_back_from_a_file(tmp_path):
+    path = save_json(tmp_path / "outcome.json", outcome().series())
+    found = five_agents_games.Outcome.of_series(json.loads(path.read_text(encoding="utf-8")))
+    assert found.game == outcome().game
+    assert (found.rounds, found.noise, found.model_noise, found.megabytes) == ([2, 5, 8], (0.3, 0.4), 0.2, 1.5)
+    np.testing.assert_array_equal(found.accuracy, outcome().accuracy)
+    np.testing.assert_array_equal(found.nats, np.where(np.isinf(outcome().nats), np.nan, outcome().nats))
 
 
 def test_full_plan_covers_what_is_asked():
@@ -170,6 +175,8 @@ def test_full_plan_covers_what_is_asked():
         "two kinds",
     ):
         assert sorted(game.seed for game in games if game.name == name) == [0, 1, 2]
+    large = [game for game in games if game.name.startswith("large")]
+    assert all(game.scored == (0, 1, game.rounds) for game in large)  # what is said of them is looked up by place
     long = [game for game in games if game.name == "long"]
     assert {(game.self_weight, game.n) for game in long} == set(
         itertools.product(five_agents.TRUSTS, five_agents.SIZES)
@@ -188,7 +195,15 @@ def test_quick_figure_is_written(small_digits, tmp_path, monkeypatch):
     digits = small_digits()
     monkeypatch.setattr(five_agents_games, "_everything", lambda: (digits.train, digits.test))
     report = five_agents.main(tmp_path, 0, True)
-    written = save(report, "five_agents", five_agents.TITLE, five_agents.CLAIM, tmp_path, seconds=0.0, command="")
+    written = save(
+        report,
+        "five_agents",
+        five_agents.TITLE,
+        five_agents.CLAIM,
+        tmp_path,
+        seconds=0.0,
+        command="python -m paper_figures --quick",
+    )
     assert {path.suffix for path in written} == {".png", ".pdf", ".json"}
     assert all(path.stat().st_size > 1000 for path in written)
     saved = json.loads((tmp_path / "five_agents.json").read_text())
@@ -198,5 +213,9 @@ def test_quick_figure_is_written(small_digits, tmp_path, monkeypatch):
     alone = next(f["median"] for what, f in found.items() if what.endswith("isolated: mean accuracy of the agents"))
     least = next(f["median"] for what, f in found.items() if what.endswith("complete: least accurate agent"))
     assert alone <= 0.25 < 0.5 < least
+    # What the file holds is enough to say and draw the same again.
+    made = draw_again("five_agents", tmp_path)
+    assert not made.problem, made.trace
+    assert json.loads((tmp_path / "five_agents.json").read_text()) == saved
     games = {row["game"]["name"] for row in saved["series"]["games"]}
     assert games == {"long", "two kinds", "four kinds", "skewed", *(f"small {graph}" for graph in five_agents.GRAPHS)}

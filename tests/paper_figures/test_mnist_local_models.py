@@ -8,6 +8,7 @@ import pytest
 
 from expfam_game.learners import BernoulliMixture
 from paper_figures import mnist_local_models
+from paper_figures.making import draw_again
 from paper_figures.report import save
 
 
@@ -37,10 +38,15 @@ def test_quick_figure_is_written(small_digits, tmp_path, monkeypatch):
     monkeypatch.setattr(mnist_local_models, "_images", small_digits)
     report = mnist_local_models.main(tmp_path, 0, True)
     title, claim = mnist_local_models.TITLE, mnist_local_models.CLAIM
-    written = save(report, "mnist_local_models", title, claim, tmp_path, seconds=0.0, command="")
+    written = save(
+        report, "mnist_local_models", title, claim, tmp_path, seconds=0.0, command="python -m paper_figures --quick"
+    )
     assert {path.suffix for path in written} == {".png", ".pdf", ".json"}
     assert all(path.stat().st_size > 1000 for path in written)
     saved = json.loads((tmp_path / "mnist_local_models.json").read_text())
+    made = draw_again("mnist_local_models", tmp_path)
+    assert not made.problem, made.trace
+    assert json.loads((tmp_path / "mnist_local_models.json").read_text()) == saved
     assert set(saved["series"]) == set(mnist_local_models.MODELS)
     for numbers in saved["series"].values():
         assert 0.1 < numbers["accuracy"][0] <= 1.0
