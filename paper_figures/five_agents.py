@@ -21,6 +21,9 @@ TITLE = "Five agents, two digits each"
 CLAIM = "Mixtures that exchange samples, and no data, classify almost as well as one model of all data, on every connected graph tried; their class marginals are those of linear theory."
 
 GRAPHS = ("complete", "ring", "star", "random")
+SKEWS = (0.1, 1.0)
+"""Concentrations of the Dirichlet law of each agent's share of a digit; the smaller, the more unlike the agents."""
+
 SIZES = (300, 1000, 2000)
 TRUSTS = (0.1, 0.2, 0.5)
 ASKED = (0.5, 1000)
@@ -101,7 +104,7 @@ def plan(seeds: Sequence[int], quick: bool) -> list[Game]:
     games += [replace(mixed, name="two kinds", kinds=TWO_KINDS, seed=s) for s in seeds]
     games.append(replace(mixed, name="four kinds", kinds=FOUR_KINDS, seed=seeds[0]))
     games += [replace(small, name=f"small {g}", graph=g, seed=s) for g in GRAPHS for s in seeds]
-    games += [replace(small, name="skewed", skew=0.1, seed=s) for s in seeds]
+    games += [replace(small, name=f"Dirichlet({skew:g})", skew=skew, seed=s) for skew in SKEWS for s in seeds]
     return games
 
 
@@ -190,12 +193,15 @@ class Results:
         return found
 
     def _of_skew(self) -> list[Finding]:
-        games = self.of("skewed")
-        return [
-            Finding.of("Dirichlet(0.1), isolated: mean accuracy", [o.accuracy[0].mean() for o in games]),
-            Finding.of("Dirichlet(0.1), complete: least accurate agent", [o.accuracy[-1].min() for o in games]),
-            Finding.of("Dirichlet(0.1), complete: mean accuracy", [o.accuracy[-1].mean() for o in games]),
-        ]
+        found = []
+        for skew in SKEWS:
+            games = self.of(name := f"Dirichlet({skew:g})")
+            found += [
+                Finding.of(f"{name}, isolated: mean accuracy", [o.accuracy[0].mean() for o in games]),
+                Finding.of(f"{name}, complete: least accurate agent", [o.accuracy[-1].min() for o in games]),
+                Finding.of(f"{name}, complete: mean accuracy", [o.accuracy[-1].mean() for o in games]),
+            ]
+        return found
 
     def _of_long(self) -> list[Finding]:
         games = self.of("long")
@@ -335,18 +341,18 @@ def _compared_figure(results: Results) -> Figure:
     """Accuracy of every agent in every setting; mixed kinds by name."""
     figure = Figure(figsize=(14.0, 5.4), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1.7, 1.0))
-    small, skewed = results.of("small complete"), results.of("skewed")
+    small, skewed = results.of("small complete"), {f"Dirichlet({s:g})": results.of(f"Dirichlet({s:g})") for s in SKEWS}
     paths = results.federated()
     rows: list[tuple[str, AnyArray]] = [
         ("isolated", np.ravel([o.accuracy[0] for o in small])),
-        ("isolated, Dirichlet(0.1)", np.ravel([o.accuracy[0] for o in skewed])),
+        *((f"isolated, {name}", np.ravel([o.accuracy[0] for o in games])) for name, games in skewed.items()),
         (f"federated softmax, round {small[0].game.rounds}", paths[:, small[0].game.rounds - 1]),
         (f"federated softmax, round {paths.shape[1]}", paths[:, -1]),
         ("one exchange, complete", np.ravel([o.accuracy[1] for o in small])),
         ("one exchange, ring", np.ravel([o.accuracy[1] for o in results.of("small ring")])),
     ]
     rows += [(f"game, {name}", np.ravel([o.accuracy[-1] for o in results.of(f"small {name}")])) for name in GRAPHS]
-    rows.append(("game, complete, Dirichlet(0.1)", np.ravel([o.accuracy[-1] for o in skewed])))
+    rows += [(f"game, complete, {name}", np.ravel([o.accuracy[-1] for o in games])) for name, games in skewed.items()]
     rows.append(("one model of all data", np.array(results.pooled("small"))))
     if "large" in results.sizes():
         for name in ("complete", "ring"):

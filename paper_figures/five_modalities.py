@@ -52,6 +52,7 @@ SETTINGS: dict[str, Any] = {
     },
     "two modalities": {
         "images an agent": 2000,
+        "labels of A": "all, or 1 % drawn by class (two of each digit) and spread to its other images",
         "styles a class": 10,
         "kinds of backdrop": 4,
         "rounds": 3,
@@ -71,7 +72,7 @@ def main(out: Path, seed: int, quick: bool) -> Report:
     from joblib import Parallel, delayed
 
     seeds = range(seed, seed + (1 if quick else 3))
-    workers = Parallel(n_jobs=1 if quick else 2)
+    workers = Parallel(n_jobs=1 if quick else -1)
     *judges, pair_judge = workers(train_judges(quick))
     jobs = [delayed(five)(s, judges, quick) for s in seeds]
     jobs += [delayed(chain)(s, share, pair_judge, quick) for share in SHARES for s in seeds]

@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 
 from expfam_game._typing import AnyArray
 from expfam_game.plots.style import GREY, PALETTE, clean
-from paper_figures.data import BACKGROUNDS
 
 SHORT = ("astronaut", "coffee", "hubble", "tissue", "retina")
 """Names of the modalities that fit into a picture."""
@@ -36,7 +35,7 @@ def draw_views(view: dict[str, Any]) -> Figure:
     figure = Figure(figsize=(9.0, 8.2), layout="constrained")
     ax = figure.subplots()
     test, rows, titles = view["test"], [], []
-    for m, name in enumerate(BACKGROUNDS):
+    for m, name in enumerate(SHORT):
         drawn = [np.repeat(255 * (1 - x.reshape(28, 28, 1)), 3, axis=-1) for x in view["inferred"][m]]
         rows += [list(test.images[:10, m]), drawn]
         titles += [name, "drawing inferred"]

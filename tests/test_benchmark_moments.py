@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks.moments import app, cases, measure
+from benchmarks.moment_cases import cases
+from benchmarks.moments import HEADINGS, app, exponent, measure
 
 
 @pytest.fixture(scope="module")
@@ -31,15 +33,32 @@ def test_short_run_checks_every_mean(short_run):
     assert saved["versions"]["numpy"] == np.__version__
 
 
+def test_curve_and_limits_are_saved(short_run):
+    result, saved = short_run
+    assert saved["copy_bandwidth"] > 1e8
+    assert set(saved["random_number_seconds"]) == {"bits", "words", "normals", "exponentials"}
+    assert all(seconds > 0.0 for seconds in saved["random_number_seconds"].values())
+    for row in saved["results"]:
+        assert list(row["curve"]) == ["1000", "10000"]
+        assert row["floor"] > 0.0
+    figure = Path(result.output.split(" and ")[-1].strip())
+    assert figure.read_bytes().startswith(b"\x89PNG")
+
+
+def test_exponent_is_the_slope_over_the_last_factor_of_100():
+    assert exponent({10: 5.0, 100: 5.0, 1000: 2.0, 10_000: 4.0, 100_000: 8.0}) == pytest.approx(np.log10(2.0))
+    assert np.isnan(exponent({1000: 1.0}))
+
+
 def test_a_wrong_mean_is_found_out():
     case = next(case for case in cases() if case.name.startswith("Poisson"))
     wrong = dataclasses.replace(case, numpy=lambda g, n: np.array([g.poisson(4.5, n).mean()]))
     with pytest.raises(AssertionError, match="standard errors off"):
-        measure(wrong, 5000, 1, seed=0)
+        measure(wrong, 5000, 1, seed=0, least=1e-3, most=1000)
 
 
 def test_help_explains_every_printed_column(short_run):
     text = CliRunner().invoke(app, ["--help"]).output
-    for heading in ("vs NumPy", "vs SciPy", "vs floor", "floor", "ours", "ns/sample", "spread", "sum law", "error"):
+    for heading in HEADINGS[1:]:
         assert f"  {heading} " in text
         assert heading in short_run[0].output

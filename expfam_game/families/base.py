@@ -31,6 +31,7 @@ from expfam_game.kernels.streams import StreamKey, seed_sequence, stream, stream
 
 if TYPE_CHECKING:
     from expfam_game.families.product import Product
+    from expfam_game.kernels.covariance import Draw
 
 Rule = tuple[BoolArray, str]
 """Where a rule holds (shape ``(..., k)`` per entry, or ``(...,)`` for the whole vector), and the rule as a sentence."""
@@ -151,6 +152,22 @@ class Family(ABC):
         """Mean and sum of squared deviations of φ over n samples of each row of θ, shapes ``(agents, dim)``, by a kernel
         that draws and accumulates in one pass; None where there is none, and the samples are streamed through NumPy."""
         return None
+
+    def _covariance_draws(self, theta: FloatArray) -> list[Draw] | None:
+        """Compiled draws of φ − E φ, sample by sample, for each row of θ; None where there are none."""
+        return None
+
+    def _fused_covariance(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray] | None:
+        """As ``_fused_moments``, with the sum of outer products of the deviations, ``(agents, dim, dim)``."""
+        if self.dim == 1:
+            moments = self._fused_moments(theta, n, key)
+            return None if moments is None else (moments[0], moments[1][:, :, None])
+        draws = self._covariance_draws(theta)
+        if draws is None:
+            return None
+        from expfam_game.kernels.covariance import scatter_matrices
+
+        return scatter_matrices(draws, n, key)
 
     def _variance(self, theta: FloatArray) -> FloatArray:
         """The diagonal of the Fisher information; override where the matrix need not be formed."""
@@ -337,8 +354,9 @@ class Family(ABC):
             ``"sum-law"`` draws the mean of the n statistics from its exact law, at a cost independent of n;
             ``"samples"`` draws the samples; ``"auto"`` takes the law where the family has one.
         covariance : bool
-            Return the covariance matrix of the statistic too. Samples are then streamed through NumPy instead of a
-            compiled kernel, so they are other samples than without, and slower to draw.
+            Return the covariance matrix of the statistic too, which costs the time to pair the statistics. Where the
+            family has one statistic, or samples are counted (Categorical, Finite, a grid's FromStatistic, Ising with
+            loops, MarkovChain), the samples are the same as without; otherwise they are others.
 
         Returns
         -------
@@ -368,7 +386,8 @@ class Family(ABC):
     ) -> MomentEstimate:
         flat = np.ascontiguousarray(theta.reshape(-1, self.dim))
         with np.errstate(over="ignore", invalid="ignore"):  # squares beyond the largest double give infinite errors
-            fused = self._fused_moments(flat, n, stream_key(root)) if flat.size and not covariance else None
+            kernel = self._fused_covariance if covariance else self._fused_moments
+            fused = kernel(flat, n, stream_key(root)) if flat.size else None
         if fused is None:
             shape = (*flat.shape, self.dim) if covariance else flat.shape
             fused = np.empty_like(flat), np.empty(shape)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import expit, logit
@@ -11,6 +12,9 @@ from scipy.special import expit, logit
 from expfam_game._typing import AnyArray, FloatArray
 from expfam_game.families.base import Family, Rule, integrated_bregman, require_integer
 from expfam_game.kernels.streams import StreamKey
+
+if TYPE_CHECKING:
+    from expfam_game.kernels.covariance import Draw
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,9 +95,19 @@ class Bernoulli(Family):
         return np.asarray(rng.binomial(n, expit(theta)) / n)
 
     def _fused_moments(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray] | None:
-        from expfam_game.kernels.moments import bernoulli_moments
+        from expfam_game.kernels.count_moments import bernoulli_moments
 
         return bernoulli_moments(expit(-np.abs(theta)), theta > 0, n, key)
+
+    def _covariance_draws(self, theta: FloatArray) -> list[Draw] | None:
+        from expfam_game.kernels.bit_moments import bernoulli_draw
+
+        return [bernoulli_draw(expit(-np.abs(theta)), theta > 0)]
+
+    def _fused_covariance(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray] | None:
+        from expfam_game.kernels.bit_moments import bernoulli_scatter
+
+        return bernoulli_scatter(expit(-np.abs(theta)), theta > 0, n, key)
 
 
 def log_odds_kl(theta_a: FloatArray, theta_b: FloatArray) -> FloatArray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from expfam_game._typing import AnyArray, FloatArray
 from expfam_game.families._stable import accurate_sum, exponential_gap
 from expfam_game.families.base import Family, Rule, require_integer
 from expfam_game.kernels.streams import StreamKey
+
+if TYPE_CHECKING:
+    from expfam_game.kernels.covariance import Draw
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,10 +131,25 @@ class Categorical(Family):
         return rng.multinomial(n, p / p.sum(axis=-1, keepdims=True))[..., :-1] / n
 
     def _fused_moments(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray] | None:
-        from expfam_game.kernels.moments import histogram
+        from expfam_game.kernels.count_moments import histogram
 
         counts = histogram(np.exp(_log_probabilities(theta)), n, key)[:, :-1]
         return counts / n, counts * ((n - counts) / n)
+
+    def _covariance_draws(self, theta: FloatArray) -> list[Draw] | None:
+        from expfam_game.kernels.count_draws import table_draw
+
+        table = np.eye(self.dim + 1)[:, : self.dim]
+        return [table_draw(np.exp(_log_probabilities(theta)), table, self._to_mean(theta))]
+
+    def _fused_covariance(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray] | None:
+        """From the counts of the categories: the same samples as without."""
+        from expfam_game.kernels.count_moments import histogram
+
+        counts = histogram(np.exp(_log_probabilities(theta)), n, key)[:, :-1]
+        matrix = -counts[:, :, None] * counts[:, None, :] / n
+        matrix[:, range(self.dim), range(self.dim)] = counts * ((n - counts) / n)
+        return counts / n, matrix
 
 
 def _with_last(theta: FloatArray) -> FloatArray:

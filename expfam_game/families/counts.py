@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import expit, gammaln
@@ -19,6 +20,9 @@ from expfam_game.families._stable import exponential_gap, ratio_gap
 from expfam_game.families.base import Family, Rule, integrated_bregman, require_integer, require_number
 from expfam_game.families.bernoulli import log_odds_kl
 from expfam_game.kernels.streams import StreamKey
+
+if TYPE_CHECKING:
+    from expfam_game.kernels.covariance import Draw
 
 _HALF_LOG_2PI = 0.5 * float(np.log(2.0 * np.pi))
 _INT64_SAFE = 9.0e18
@@ -124,10 +128,16 @@ class Poisson(_Count):
         return _poisson_draws(n * np.exp(theta), rng) / n
 
     def _fused_moments(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray] | None:
-        from expfam_game.kernels.moments import poisson_moments
+        from expfam_game.kernels.count_moments import poisson_moments
 
         rate = np.exp(theta)
         return poisson_moments(rate, n, key) if np.all(rate <= _LARGEST_COUNTED) else None
+
+    def _covariance_draws(self, theta: FloatArray) -> list[Draw] | None:
+        from expfam_game.kernels.count_draws import poisson_draw
+
+        rate = np.exp(theta)
+        return [poisson_draw(rate)] if np.all(rate <= _LARGEST_COUNTED) else None
 
 
 class _Failures(_Count):
@@ -197,10 +207,16 @@ class Geometric(_Failures):
         return _negative_binomial_draws(float(n), theta, rng) / n
 
     def _fused_moments(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray] | None:
-        from expfam_game.kernels.moments import geometric_moments
+        from expfam_game.kernels.count_moments import geometric_moments
 
         odds = _odds(theta)
         return geometric_moments(theta, odds, n, key) if np.all(odds <= _LARGEST_COUNTED) else None
+
+    def _covariance_draws(self, theta: FloatArray) -> list[Draw] | None:
+        from expfam_game.kernels.count_draws import geometric_draw
+
+        odds = _odds(theta)
+        return [geometric_draw(theta, odds)] if np.all(odds <= _LARGEST_COUNTED) else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -265,11 +281,18 @@ class NegativeBinomial(_Failures):
         return _negative_binomial_draws(n * float(self.r), theta, rng) / n
 
     def _fused_moments(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray] | None:
-        from expfam_game.kernels.moments import negative_binomial_moments
+        from expfam_game.kernels.count_moments import negative_binomial_moments
 
         odds = _odds(theta)
         counted = np.all(odds * max(float(self.r), 1.0) <= _LARGEST_COUNTED)
         return negative_binomial_moments(odds, float(self.r), n, key) if counted else None
+
+    def _covariance_draws(self, theta: FloatArray) -> list[Draw] | None:
+        from expfam_game.kernels.count_draws import negative_binomial_draw
+
+        odds = _odds(theta)
+        counted = np.all(odds * max(float(self.r), 1.0) <= _LARGEST_COUNTED)
+        return [negative_binomial_draw(odds, float(self.r))] if counted else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -358,10 +381,15 @@ class Binomial(_Count):
         return self._draws(theta, n * int(self.trials), theta.shape, rng) / n
 
     def _fused_moments(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray] | None:
-        from expfam_game.kernels.moments import binomial_moments
+        from expfam_game.kernels.count_moments import binomial_moments
 
         rare, scatter = binomial_moments(int(self.trials), expit(-np.abs(theta)), n, key)
         return np.where(theta > 0, self.trials - rare, rare), scatter
+
+    def _covariance_draws(self, theta: FloatArray) -> list[Draw] | None:
+        from expfam_game.kernels.count_draws import binomial_draw
+
+        return [binomial_draw(int(self.trials), expit(-np.abs(theta)), theta > 0)]
 
 
 # ---------------------------------------------------------------------- elementary functions

@@ -23,7 +23,7 @@ from tqdm.auto import tqdm
 from expfam_game._typing import AnyArray, ArrayLike, FloatArray
 from expfam_game.errors import InvalidData, InvalidInput
 from expfam_game.families.base import Family, require_integer
-from expfam_game.kernels.moments import default_threads
+from expfam_game.kernels.block_sums import default_threads
 from expfam_game.kernels.sums import compensated_sums, squared_deviations
 
 _ENTRIES, _ROWS = 1 << 18, 1 << 14

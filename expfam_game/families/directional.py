@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import gammaln
@@ -14,6 +15,9 @@ from expfam_game.families.base import Family, Rule, integrated_bregman, require_
 from expfam_game.kernels.inversion import resultant_concentrations
 from expfam_game.kernels.special_functions import bessel_ratios, log_bessels_scaled
 from expfam_game.kernels.streams import StreamKey
+
+if TYPE_CHECKING:
+    from expfam_game.kernels.covariance import Draw
 
 _UNIT_TOLERANCE = 1e-9
 
@@ -166,11 +170,18 @@ class VonMises(_Directional):
         return angle - 2.0 * np.pi * np.round(angle / (2.0 * np.pi))
 
     def _fused_moments(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray] | None:
-        from expfam_game.kernels.moments import von_mises_moments
+        from expfam_game.kernels.directional_moments import von_mises_moments
 
         kappa = _length(theta)
         direction = np.where(kappa[:, None] > 0, _direction(theta), np.array([1.0, 0.0]))
         return von_mises_moments(direction, kappa, self._ratios(kappa)[1], n, key)
+
+    def _covariance_draws(self, theta: FloatArray) -> list[Draw] | None:
+        from expfam_game.kernels.draws import von_mises_draw
+
+        kappa = _length(theta)
+        direction = np.where(kappa[:, None] > 0, _direction(theta), np.array([1.0, 0.0]))
+        return [von_mises_draw(direction, kappa, self._ratios(kappa)[1], self._to_mean(theta))]
 
 
 @dataclass(frozen=True, eq=False)
@@ -254,11 +265,18 @@ class VonMisesFisher(_Directional):
         return _turned_to(_direction(theta)[..., None, :], x)
 
     def _fused_moments(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray] | None:
-        from expfam_game.kernels.moments import sphere_moments
+        from expfam_game.kernels.directional_moments import sphere_moments
 
         kappa = _length(theta)
         direction = np.where(kappa[:, None] > 0, _direction(theta), np.eye(self.dim)[0])
         return sphere_moments(direction, kappa, self._ratios(kappa)[1], self._to_mean(theta), n, key)
+
+    def _covariance_draws(self, theta: FloatArray) -> list[Draw] | None:
+        from expfam_game.kernels.draws import sphere_draw
+
+        kappa = _length(theta)
+        direction = np.where(kappa[:, None] > 0, _direction(theta), np.eye(self.dim)[0])
+        return [sphere_draw(direction, kappa, self._ratios(kappa)[1], self._to_mean(theta))]
 
 
 def _checked_kappa(concentration: ArrayLike) -> FloatArray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from expfam_game.families.gamma import SMALLEST, sample_log_gamma
 from expfam_game.kernels.inversion import dirichlet_concentrations
 from expfam_game.kernels.special_functions import dirichlet_kl, dirichlet_log_partition, dirichlet_moments
 from expfam_game.kernels.streams import StreamKey
+
+if TYPE_CHECKING:
+    from expfam_game.kernels.covariance import Draw
 
 _LARGEST_BELOW_ONE = float(np.nextafter(1.0, 0.0))
 
@@ -66,9 +70,14 @@ class _LogShares(Family):
         return np.asarray(np.minimum(log_weight - np.log(total), 0.0))
 
     def _fused_moments(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray] | None:
-        from expfam_game.kernels.moments import dirichlet_moments as sampled_moments
+        from expfam_game.kernels.gamma_moments import dirichlet_moments as sampled_moments
 
         return sampled_moments(theta, self._to_mean(theta), n, key)
+
+    def _covariance_draws(self, theta: FloatArray) -> list[Draw] | None:
+        from expfam_game.kernels.draws import dirichlet_draw
+
+        return [dirichlet_draw(theta, self._to_mean(theta))]
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from expfam_game._typing import AnyArray, FloatArray
 from expfam_game.families._stable import relative_gap
 from expfam_game.families.base import Family, Rule, require_number
 from expfam_game.kernels.streams import StreamKey
+
+if TYPE_CHECKING:
+    from expfam_game.kernels.covariance import Draw
 
 
 class _ExponentialLaw(Family):
@@ -63,9 +67,14 @@ class _ExponentialLaw(Family):
         return rng.standard_gamma(float(n), theta.shape) / (n * -theta)
 
     def _fused_moments(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray] | None:
-        from expfam_game.kernels.moments import exponential_moments
+        from expfam_game.kernels.gamma_moments import exponential_moments
 
         return exponential_moments(-1.0 / theta, n, key)
+
+    def _covariance_draws(self, theta: FloatArray) -> list[Draw] | None:
+        from expfam_game.kernels.draws import exponential_draw
+
+        return [exponential_draw(-1.0 / theta)]
 
 
 @dataclass(frozen=True, eq=False)

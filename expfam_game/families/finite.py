@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.optimize import linprog
@@ -16,8 +17,13 @@ from expfam_game.families.base import Family, Rule
 from expfam_game.families.newton import invert_mean, solve_mean
 from expfam_game.kernels.streams import StreamKey
 
+if TYPE_CHECKING:
+    from expfam_game.kernels.covariance import Draw
+
 _BLOCK = 1 << 21
 """Table entries evaluated at a time: bounds the memory of a large batch."""
+_LARGEST_TABLES = 1 << 24
+"""Probabilities of all agents held at a time when a table is a factor of a product."""
 _MARGIN = 1e-8
 """Weight margin from which the linear program, whose own tolerance is 1e-10, decides that a mean is inside."""
 _WITNESS = 0.5
@@ -116,6 +122,37 @@ class TableFamily(Family):
             return np.asarray(np.logaddexp(0.0, logsumexp(log_p + log_exp_remainder(u), axis=-1)))
 
         return self._in_blocks(divergence, theta_a, theta_b)
+
+    def _fused_moments(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray] | None:
+        return self._counted_moments(theta, n, key, False)
+
+    def _fused_covariance(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray] | None:
+        return self._counted_moments(theta, n, key, True)
+
+    def _counted_moments(
+        self, theta: FloatArray, n: int, key: StreamKey, matrix: bool
+    ) -> tuple[FloatArray, FloatArray]:
+        """Draws are counted state by state, then the table is weighed by the counts."""
+        from expfam_game.kernels.table_moments import cell_counts, weighed
+
+        size = max(1, _BLOCK // self.table.size)
+        parts = []
+        for first in range(0, len(theta), size):
+            counts = cell_counts(self._probabilities_by_row(theta[first : first + size]), n, key, first)
+            parts.append(weighed(counts, self._centred, n, matrix))
+        return self._centre + np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+
+    def _probabilities_by_row(self, theta: FloatArray) -> FloatArray:
+        """Row by row, so that the probabilities of an agent do not depend on the others in the same product."""
+        return np.concatenate([self._probabilities(theta[k : k + 1]) for k in range(len(theta))])
+
+    def _covariance_draws(self, theta: FloatArray) -> list[Draw] | None:
+        from expfam_game.kernels.count_draws import table_draw
+
+        if len(theta) * len(self.table) > _LARGEST_TABLES:
+            return None
+        p = self._probabilities_by_row(theta)
+        return [table_draw(p, self.table, np.concatenate([row @ self.table for row in p[:, None]]))]
 
     def _solve_start(self) -> FloatArray | None:
         return None
@@ -219,16 +256,6 @@ class Finite(TableFamily):
 
     def _sum_law(self, theta: FloatArray, n: int, rng: np.random.Generator) -> FloatArray | None:
         return self._in_blocks(lambda block: rng.multinomial(n, self._probabilities(block)) @ self.table / n, theta)
-
-    def _fused_moments(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray] | None:
-        """Row by row, so that the probabilities of an agent do not depend on the others in the same product."""
-        from expfam_game.kernels.moments import histogram
-
-        p = np.concatenate([self._probabilities(theta[k : k + 1]) for k in range(len(theta))])
-        counts = histogram(p, n, key)
-        offset = np.sum(counts[:, :, None] * self._centred, axis=1) / n
-        deviation = self._centred - offset[:, None, :]
-        return self._centre + offset, np.sum(counts[:, :, None] * deviation**2, axis=1)
 
 
 def sample_rows(family: TableFamily, theta: FloatArray, n: int, rng: np.random.Generator) -> AnyArray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 from scipy.special import expit
@@ -15,6 +15,10 @@ from expfam_game.errors import InvalidInput
 from expfam_game.families.base import Rule
 from expfam_game.families.finite import TableFamily, check_minimal, hull_rules, sample_rows
 from expfam_game.families.newton import solve_mean
+from expfam_game.kernels.streams import StreamKey
+
+if TYPE_CHECKING:
+    from expfam_game.kernels.covariance import Draw
 
 Function: TypeAlias = Callable[[FloatArray], FloatArray]
 
@@ -28,6 +32,8 @@ _LARGEST = 1e100
 """Largest statistic at a node; further out the integration range is cut."""
 _CHORD = 1.1
 """How far the density may exceed its chord between two nodes before samples lose exactness."""
+_SAMPLES = 1 << 15
+"""Samples per random stream, and points at which the statistic is evaluated together, when moments are estimated."""
 
 
 @dataclass(frozen=True, eq=False, init=False, repr=False)
@@ -331,6 +337,50 @@ class FromStatistic(TableFamily):
         return self._in_blocks(lambda block: rng.multinomial(n, self._probabilities(block)) @ self.table / n, theta)
 
     # ------------------------------------------------------------------ samples
+
+    def _counted_moments(
+        self, theta: FloatArray, n: int, key: StreamKey, matrix: bool
+    ) -> tuple[FloatArray, FloatArray]:
+        """On a grid draws are counted point by point; on an interval they are made a block at a time."""
+        if self.interval is None:
+            return super()._counted_moments(theta, n, key, matrix)
+        parts = [self._interval_moments(row, n, key, agent) for agent, row in enumerate(theta)]
+        mean, scatter = (np.stack(part) for part in zip(*parts))
+        return mean, scatter if matrix else np.einsum("aii->ai", scatter).copy()
+
+    def _interval_moments(self, theta: FloatArray, n: int, key: StreamKey, agent: int) -> tuple[FloatArray, FloatArray]:
+        """Mean and scatter matrix of n samples; compiled but for the statistic and the base measure themselves.
+
+        The samples are the density's chords accepted with probability density / (1.1 chord), as in :meth:`sample`.
+        """
+        from expfam_game.kernels.table_moments import add_accepted, chord_tables, open_block, propose
+
+        centre = self._to_mean(theta[None])[0]
+        log_q = self._density(theta, self.table, self._base)
+        top = log_q.max()
+        height = np.exp(log_q - top)
+        share, alias = chord_tables(self.points, height)
+        first, second = np.zeros(self.dim), np.zeros((self.dim, self.dim))
+        for block, start in enumerate(range(0, n, _SAMPLES)):
+            state = open_block(np.uint64(key.key), key.branch, agent, block)
+            left = min(_SAMPLES, n - start)
+            sums = np.zeros(self.dim), np.zeros((self.dim, self.dim))
+            while left:
+                x, bar = np.empty((2, int(1.15 * left) + 16))
+                propose(self.points, height, share, alias, state, x, bar)
+                phi, base = self._evaluate(x)
+                with np.errstate(all="ignore"):
+                    log_height = self._density(theta, phi, base) - top
+                left -= add_accepted(np.ascontiguousarray(phi), log_height, _CHORD * bar, left, centre, *sums)
+            first += sums[0]
+            second += sums[1]
+        scatter = second + np.triu(second, 1).T - np.outer(first, first) / n
+        np.fill_diagonal(scatter, np.maximum(np.diagonal(scatter), 0.0))
+        return centre + first / n, scatter
+
+    def _covariance_draws(self, theta: FloatArray) -> list[Draw] | None:
+        """On an interval the statistic is a Python function, which no kernel can call."""
+        return super()._covariance_draws(theta) if self.interval is None else None
 
     def _sample(self, theta: FloatArray, n: int, rng: np.random.Generator) -> AnyArray:
         if self.interval is None:

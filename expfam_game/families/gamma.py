@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import gammaln
@@ -13,6 +14,9 @@ from expfam_game.families.base import Family, Rule, integrated_bregman, require_
 from expfam_game.kernels.inversion import gamma_shapes
 from expfam_game.kernels.special_functions import gamma_functions, log1p_gaps
 from expfam_game.kernels.streams import StreamKey
+
+if TYPE_CHECKING:
+    from expfam_game.kernels.covariance import Draw
 
 SMALLEST = float(np.nextafter(0.0, 1.0))
 """The smallest positive double, 5e-324: what a sample that underflows is replaced by."""
@@ -141,9 +145,14 @@ class Gamma(Family):
         return np.stack([log_x, np.exp(log_x)], axis=-1)
 
     def _fused_moments(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray] | None:
-        from expfam_game.kernels.moments import gamma_moments
+        from expfam_game.kernels.gamma_moments import gamma_moments
 
         return gamma_moments(theta[:, 0], -theta[:, 1], self._to_mean(theta), n, key)
+
+    def _covariance_draws(self, theta: FloatArray) -> list[Draw] | None:
+        from expfam_game.kernels.draws import gamma_draw
+
+        return [gamma_draw(theta[:, 0], -theta[:, 1], self._to_mean(theta))]
 
     def _sample_log(self, theta: FloatArray, n: int, rng: np.random.Generator) -> FloatArray:
         return sample_log_gamma(theta[..., 0], n, rng) - np.log(-theta[..., 1])[..., None]

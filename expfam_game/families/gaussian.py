@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from expfam_game.errors import InvalidInput
 from expfam_game.families._stable import exact_product, relative_gap
 from expfam_game.families.base import Family, Rule, require_integer, require_number
 from expfam_game.kernels.streams import StreamKey
+
+if TYPE_CHECKING:
+    from expfam_game.kernels.covariance import Draw
 
 LOG_2PI = float(np.log(2.0 * np.pi))
 
@@ -113,11 +117,16 @@ class KnownVarianceGaussian(Family):
         return np.asarray(self._to_mean(theta) + np.sqrt(self.known_variance / n) * rng.standard_normal(theta.shape))
 
     def _fused_moments(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray] | None:
-        from expfam_game.kernels.moments import normal_moments
+        from expfam_game.kernels.gaussian_moments import normal_moments
 
         deviation = np.full(theta.shape, np.sqrt(self.known_variance))
         standard, scatter = normal_moments(np.zeros_like(theta), deviation, n, key)
         return self._to_mean(theta) + standard[:, :1], scatter[:, :1]
+
+    def _covariance_draws(self, theta: FloatArray) -> list[Draw] | None:
+        from expfam_game.kernels.draws import normal_draw
+
+        return [normal_draw(self._to_mean(theta), np.full(theta.shape, np.sqrt(self.known_variance)), squares=False)]
 
 
 class _MeanAndVariance(Family):
@@ -201,10 +210,16 @@ class _MeanAndVariance(Family):
         return np.concatenate([average, average**2 + variance * (chi_square / n)], axis=-1)
 
     def _fused_moments(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray] | None:
-        from expfam_game.kernels.moments import normal_moments
+        from expfam_game.kernels.gaussian_moments import normal_moments
 
         mean, variance = self._split(theta)
         return normal_moments(mean, np.sqrt(variance), n, key)
+
+    def _covariance_draws(self, theta: FloatArray) -> list[Draw] | None:
+        from expfam_game.kernels.draws import normal_draw
+
+        mean, variance = self._split(theta)
+        return [normal_draw(mean, np.sqrt(variance))]
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from expfam_game._typing import AnyArray, FloatArray
 from expfam_game.families._stable import exact_product, relative_gap, scaled_exp1
 from expfam_game.families.base import Family, Rule
 from expfam_game.kernels.streams import StreamKey
+
+if TYPE_CHECKING:
+    from expfam_game.kernels.covariance import Draw
 
 _HALF_LOG_2PI = 0.5 * np.log(2.0 * np.pi)
 
@@ -125,9 +129,14 @@ class InverseGaussian(Family):
         return np.stack([mean, 1.0 / mean + chi_square / (n * shape)], axis=-1)
 
     def _fused_moments(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray] | None:
-        from expfam_game.kernels.moments import inverse_gaussian_moments
+        from expfam_game.kernels.gaussian_moments import inverse_gaussian_moments
 
         return inverse_gaussian_moments(*_mean_and_shape(theta), n, key)
+
+    def _covariance_draws(self, theta: FloatArray) -> list[Draw] | None:
+        from expfam_game.kernels.draws import inverse_gaussian_draw
+
+        return [inverse_gaussian_draw(*_mean_and_shape(theta))]
 
 
 def _mean_and_shape(theta: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import expit, xlogy
@@ -15,13 +15,14 @@ from expfam_game._typing import AnyArray, BoolArray, FloatArray, IntArray
 from expfam_game.errors import InvalidInput, MissingExtra
 from expfam_game.families.base import Family, Rule
 from expfam_game.families.bernoulli import log_odds_kl
-from expfam_game.families.finite import log_exp_remainder
+from expfam_game.families.enumerated_spins import Enumeration
 from expfam_game.families.newton import invert_mean, solve_mean
 from expfam_game.kernels.streams import StreamKey
 
+if TYPE_CHECKING:
+    from expfam_game.kernels.covariance import Draw
+
 _MOST_SITES = 20
-_BLOCK = 1 << 22
-"""Probabilities held at a time when all states are enumerated."""
 
 
 @dataclass(frozen=True, eq=False, init=False, repr=False)
@@ -137,8 +138,8 @@ class Ising(Family):
         return _number_of_parts(self.n_sites, self._pairs) == self.n_sites - len(self.edges)
 
     @cached_property
-    def _engine(self) -> _Forest | _Enumeration:
-        return _Forest(self.n_sites, self._pairs) if self._is_forest else _Enumeration(self.n_sites, self._pairs)
+    def _engine(self) -> _Forest | Enumeration:
+        return _Forest(self.n_sites, self._pairs) if self._is_forest else Enumeration(self.n_sites, self._pairs)
 
     def reference_mean(self) -> FloatArray:
         return np.zeros(self.dim)
@@ -207,7 +208,13 @@ class Ising(Family):
         return x.reshape(*theta.shape[:-1], n, self.n_sites)
 
     def _fused_moments(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray] | None:
-        return self._engine.fused_moments(theta, n, key) if isinstance(self._engine, _Forest) else None
+        return self._engine.fused_moments(theta, n, key)
+
+    def _fused_covariance(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray] | None:
+        return self._engine.fused_covariance(theta, n, key)
+
+    def _covariance_draws(self, theta: FloatArray) -> list[Draw] | None:
+        return self._engine.draws(theta)
 
 
 # ---------------------------------------------------------------------- pairwise marginals
@@ -379,17 +386,42 @@ class _Forest:
 
     def fused_moments(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray]:
         """Counts of spins up and of agreements with the parent, site by site from the roots."""
-        from expfam_game.kernels.moments import forest_counts
+        from expfam_game.kernels.count_moments import forest_counts
 
+        rare, flipped = self._rarer_values(theta)
+        counts = forest_counts(self._order, self.parent.astype(np.int64), rare, flipped, n, key)
+        mean = self._as_statistics(*(2.0 * part.T / n - 1.0 for part in np.split(counts, 2, axis=1)))
+        scatter = self._as_statistics(*(4.0 * part.T * ((n - part.T) / n) for part in np.split(counts, 2, axis=1)))
+        return mean, scatter
+
+    @cached_property
+    def _order(self) -> IntArray:
+        """The sites from the roots on."""
+        return np.concatenate([self.roots, *(level.child for level in self.levels)]).astype(np.int64)
+
+    def _rarer_values(self, theta: FloatArray) -> tuple[FloatArray, BoolArray]:
+        """Probability of the rarer value of each site given its parent's (agents, sites, 2), and whether that is down."""
         odds, _ = self._upward(theta)
         coupling = np.zeros_like(odds)
         coupling[self.inner] = theta.T[self.sites + self.edge[self.inner]]
         log_odds = np.moveaxis(2.0 * np.stack([odds - coupling, odds + coupling]), (0, 1, 2), (2, 1, 0))
-        order = np.concatenate([self.roots, *(level.child for level in self.levels)]).astype(np.int64)
-        counts = forest_counts(order, self.parent.astype(np.int64), expit(-np.abs(log_odds)), log_odds > 0, n, key)
-        mean = self._as_statistics(*(2.0 * part.T / n - 1.0 for part in np.split(counts, 2, axis=1)))
-        scatter = self._as_statistics(*(4.0 * part.T * ((n - part.T) / n) for part in np.split(counts, 2, axis=1)))
-        return mean, scatter
+        return expit(-np.abs(log_odds)), log_odds > 0
+
+    def _tree(self) -> tuple[IntArray, IntArray, IntArray]:
+        """Order of the sites, their parents, and where the statistic of the edge to the parent stands."""
+        place = np.where(self.parent >= 0, self.sites + self.edge, 0)
+        return self._order, self.parent.astype(np.int64), place.astype(np.int64)
+
+    def fused_covariance(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray]:
+        """Sixty-four samples to a word, so that pairs of statistics are counted together."""
+        from expfam_game.kernels.bit_moments import forest_scatter
+
+        return forest_scatter(*self._tree(), *self._rarer_values(theta), n, key)
+
+    def draws(self, theta: FloatArray) -> list[Draw] | None:
+        from expfam_game.kernels.bit_moments import forest_draw
+
+        return [forest_draw(*self._tree(), *self._rarer_values(theta), self.mean(theta))]
 
 
 def _spins(up: FloatArray, n: int, rng: np.random.Generator, shared: bool = False) -> AnyArray:
@@ -456,124 +488,6 @@ def _middle(end: int, above: dict[int, int]) -> int:
     while above[path[-1]] >= 0:
         path.append(above[path[-1]])
     return path[len(path) // 2]
-
-
-# ---------------------------------------------------------------------- enumeration
-
-
-class _Enumeration:
-    """All 2^n states; state number i has x_s = −1 where bit s of i is set, so x_S is the Walsh function of mask S."""
-
-    def __init__(self, sites: int, pairs: IntArray) -> None:
-        self.sites, self.states = sites, 1 << sites
-        self.masks = np.concatenate([1 << np.arange(sites), (1 << pairs[:, 0]) | (1 << pairs[:, 1])])
-
-    def _blocks(self, *thetas: FloatArray) -> Iterator[tuple[FloatArray, ...]]:
-        size = max(1, _BLOCK // self.states)
-        for at in range(0, max(len(thetas[0]), 1), size):
-            yield tuple(theta[at : at + size] for theta in thetas)
-
-    def _log_p(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """log probabilities of all states and A(θ)."""
-        score = np.zeros((len(theta), self.states))
-        score[:, self.masks] = theta
-        _walsh(score)
-        peak = score.max(axis=1, keepdims=True)
-        score -= peak
-        log_sum = np.log(np.exp(score).sum(axis=1, keepdims=True))
-        return score - log_sum, (peak + log_sum)[:, 0]
-
-    def _spectrum(self, theta: FloatArray) -> tuple[FloatArray, IntArray]:
-        """Walsh transform of the probabilities without the most probable state, and that state.
-
-        Leaving it out keeps small probabilities of the others exact when it holds nearly all mass.
-        """
-        p = np.exp(self._log_p(theta)[0])
-        mode = p.argmax(axis=1)
-        p[np.arange(len(p)), mode] = 0.0
-        _walsh(p)
-        return p, mode
-
-    def _flips(self, theta: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Probability that statistic k differs from its value in the mode, those values, and the signed spectrum."""
-        rest, mode = self._spectrum(theta)
-        value = self._signs(self.masks[None, :] & mode[:, None])
-        flip = 0.5 * (rest[:, :1] - value * rest[:, self.masks])
-        return np.maximum(flip, 0.0), value, rest
-
-    @staticmethod
-    def _signs(bits: IntArray) -> FloatArray:
-        return np.asarray(1.0 - 2.0 * (np.bitwise_count(bits) & 1), dtype=np.float64)
-
-    def log_partition(self, theta: FloatArray) -> FloatArray:
-        return np.concatenate([self._log_p(block)[1] for (block,) in self._blocks(theta)])
-
-    def mean(self, theta: FloatArray) -> FloatArray:
-        parts = []
-        for (block,) in self._blocks(theta):
-            flip, value, _ = self._flips(block)
-            parts.append(value * (1.0 - 2.0 * flip))
-        return np.concatenate(parts)
-
-    def variance(self, theta: FloatArray) -> FloatArray:
-        parts = [self._flips(block)[0] for (block,) in self._blocks(theta)]
-        return np.concatenate([4.0 * flip * (1.0 - flip) for flip in parts])
-
-    def fisher(self, theta: FloatArray) -> FloatArray:
-        """4 (P(both flip) − P(k flips) P(l flips)), in the signs of the mode."""
-        both = self.masks[:, None] ^ self.masks[None, :]
-        parts = []
-        for (block,) in self._blocks(theta):
-            flip, value, rest = self._flips(block)
-            signs = value[:, :, None] * value[:, None, :]
-            together = 0.5 * (flip[:, :, None] + flip[:, None, :]) - 0.25 * (rest[:, :1, None] - signs * rest[:, both])
-            parts.append(4.0 * signs * (together - flip[:, :, None] * flip[:, None, :]))
-        return np.concatenate(parts)
-
-    def entropy(self, theta: FloatArray) -> FloatArray:
-        parts = [self._log_p(block)[0] for (block,) in self._blocks(theta)]
-        return np.concatenate([-np.sum(np.exp(log_p) * log_p, axis=1) for log_p in parts])
-
-    def kl(self, theta_a: FloatArray, theta_b: FloatArray) -> FloatArray:
-        """log1p(E_a[eᵘ − 1 − u]) with u = ⟨b − a, φ − μ(a)⟩, as in :mod:`expfam_game.families.finite`."""
-        parts = []
-        for a, b in self._blocks(theta_a, theta_b):
-            log_p = self._log_p(a)[0]
-            u = np.zeros_like(log_p)
-            u[:, self.masks] = b - a
-            _walsh(u)
-            u -= np.sum(np.exp(log_p) * u, axis=1, keepdims=True)
-            terms = log_p + log_exp_remainder(u)
-            parts.append(np.logaddexp(0.0, _log_sum(terms)))
-        return np.concatenate(parts)
-
-    def sample(self, theta: FloatArray, n: int, rng: np.random.Generator) -> AnyArray:
-        x = np.empty((len(theta), n, self.sites), dtype=np.int8)
-        for k in range(len(theta)):
-            below = np.cumsum(np.exp(self._log_p(theta[k : k + 1])[0][0]))
-            state = np.minimum(np.searchsorted(below, rng.random(n) * below[-1], side="right"), self.states - 1)
-            x[k] = 1 - 2 * ((state[:, None] >> np.arange(self.sites)) & 1)
-        return x
-
-
-def _log_sum(terms: FloatArray) -> FloatArray:
-    """log Σ exp over the last axis; −inf where all terms are."""
-    peak = terms.max(axis=1, keepdims=True)
-    finite = np.where(np.isfinite(peak), peak, 0.0)
-    with np.errstate(divide="ignore"):
-        return np.asarray(np.log(np.exp(terms - finite).sum(axis=1)) + finite[:, 0])
-
-
-def _walsh(values: FloatArray) -> None:
-    """Unnormalised fast Walsh–Hadamard transform over the last axis, in place."""
-    batch, states = values.shape
-    half = 1
-    while half < states:
-        view = values.reshape(batch, states // (2 * half), 2, half)
-        low, high = view[:, :, 0].copy(), view[:, :, 1]
-        view[:, :, 0] += high
-        np.subtract(low, high, out=view[:, :, 1])
-        half *= 2
 
 
 # ---------------------------------------------------------------------- checks of the constructor

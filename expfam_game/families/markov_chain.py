@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import logsumexp
@@ -11,6 +12,10 @@ from scipy.special import logsumexp
 from expfam_game._typing import AnyArray, BoolArray, FloatArray
 from expfam_game.families.base import Family, Rule, require_integer
 from expfam_game.families.newton import invert_mean, solve_mean
+from expfam_game.kernels.streams import StreamKey
+
+if TYPE_CHECKING:
+    from expfam_game.kernels.covariance import Draw
 
 _BLOCK = 1 << 22
 """Entries of second moments held at a time."""
@@ -239,6 +244,16 @@ class MarkovChain(Family):
             below = _cumulative(pairs + messages[t][:, None, :])
             x[t] = _invert(below[agent, x[t - 1]], rng.random((batch, n)))
         return np.moveaxis(x, 0, -1).reshape(*theta.shape[:-1], n, self.length)
+
+    def _fused_moments(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray] | None:
+        from expfam_game.kernels.covariance import scatters
+
+        return scatters(self._covariance_draws(theta), n, key)
+
+    def _covariance_draws(self, theta: FloatArray) -> list[Draw]:
+        from expfam_game.kernels.chain_moments import chain_draw
+
+        return [chain_draw(*self._completed(theta, of_mean=False), int(self.length))]
 
 
 def _one_step(pairs: FloatArray, order: int) -> _Segment:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from expfam_game.families._stable import exact_product, ratio_gap
 from expfam_game.families.base import Family, Rule, require_integer
 from expfam_game.families.gaussian import LOG_2PI, require_shape
 from expfam_game.kernels.streams import StreamKey
+
+if TYPE_CHECKING:
+    from expfam_game.kernels.covariance import Draw
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,10 +196,16 @@ class Gaussian(Family):
         return pack_statistics(average, scatter + average[..., :, None] * average[..., None, :])
 
     def _fused_moments(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray] | None:
-        from expfam_game.kernels.moments import gaussian_moments
+        from expfam_game.kernels.gaussian_moments import gaussian_moments
 
         mean, root = self._split(theta)
         return gaussian_moments(mean, root, self._to_mean(theta), n, key)
+
+    def _covariance_draws(self, theta: FloatArray) -> list[Draw] | None:
+        from expfam_game.kernels.draws import gaussian_draw
+
+        mean, root = self._split(theta)
+        return [gaussian_draw(mean, root, self._to_mean(theta))]
 
 
 # ---------------------------------------------------------------------- packing

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from expfam_game._typing import AnyArray, BoolArray, FloatArray
 from expfam_game.errors import InvalidInput
 from expfam_game.families.base import Family, Rule
 from expfam_game.kernels.streams import MOST_BRANCHES, StreamKey
+
+if TYPE_CHECKING:
+    from expfam_game.kernels.covariance import Draw
 
 Where = slice | AnyArray
 """Positions on the last axis: a slice where they are contiguous (no copy), else an index array."""
@@ -260,6 +264,27 @@ class Product(Family):
                 return None
             mean[:, group.entries], scatter[:, group.entries] = (part.reshape(len(theta), -1) for part in moments)
         return mean, scatter
+
+    def _covariance_draws(self, theta: FloatArray) -> list[Draw] | None:
+        """The draws of all groups, each with a branch of the key and its copies side by side, in the order of the groups."""
+        draws: list[Draw] = []
+        if len(self._groups) > MOST_BRANCHES:
+            return None
+        for branch, group in enumerate(self._groups):
+            rows = np.ascontiguousarray(group.take(theta).reshape(-1, group.family.dim))
+            part = group.family._covariance_draws(rows)
+            if part is None:
+                return None
+            draws.extend(draw._replace(branch=branch, copies=group.copies) for draw in part)
+        return draws
+
+    def _fused_covariance(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray] | None:
+        moments = super()._fused_covariance(theta, n, key)
+        if moments is None or self.dim == 1:
+            return moments
+        every = np.arange(self.dim)
+        place = np.argsort(np.concatenate([every[group.entries] for group in self._groups]))
+        return moments[0][:, place], moments[1][:, place[:, None], place]
 
 
 def _sample_statistic(family: Family, theta: FloatArray, n: int, rng: np.random.Generator) -> FloatArray:

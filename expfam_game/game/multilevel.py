@@ -6,29 +6,33 @@ leaves an M-matrix, which scaled to a unit diagonal is again I − B′ with a s
 smaller game is solved in the same way, and its solution, spread over the members, corrects the play of the agents.
 
 One community, everybody, is enough where the graph mixes fast (random and power-law graphs): *deflated play*, one sweep a
-round and one spare profile. A short probe measures that pace. Elsewhere agents and those they trust most form communities,
-whose answer is spread smoothly (smoothed aggregation: Vaněk, Mandel & Brezina 1996), and the corrected round is the
-preconditioner of a truncated generalised conjugate residual method (Eisenstat, Elman & Schultz 1983), which also drives
-the coarser levels, two rounds each (the K-cycle of Notay & Vassilevski 2008). Every column has its own step lengths.
-Nothing depends on the number of threads: results are bitwise the same.
+round and one spare profile. Where the graph falls into communities that mix fast, they are found and answer exactly
+(:mod:`~expfam_game.game.community_play`). Short probes measure the pace of both. Elsewhere agents who can answer at once do
+so first (:mod:`~expfam_game.game.reduction`), which leaves fewer agents and faster play. Where that is still slow, agents
+and those they trust most form small communities, whose answer is spread smoothly (smoothed aggregation: Vaněk, Mandel &
+Brezina 1996), and the corrected round is the preconditioner of a truncated generalised conjugate residual method
+(Eisenstat, Elman & Schultz 1983), which also drives the coarser levels, two rounds each (the K-cycle of Notay & Vassilevski
+2008). Every column has its own step lengths. Nothing depends on the number of threads: results are bitwise the same.
 
-A round takes one sweep over the weights. Rounds to a residual of 1e-8, whatever the self-weights: at most 18 on random and
-power-law graphs, 25 on rings, 30 on grids and on communities, at 10⁴ to 10⁶ agents (``benchmarks.scaling``). Small-world
-graphs, rings with a few shortcuts, take some 50. Trees are left to LU: communities do not shorten play on them.
+A round takes one sweep over the weights, or over those of the reduced game, which are up to twice as many between fewer
+agents. Rounds to a residual of 1e-8, whatever the self-weights: at most 20 on random and power-law graphs, rings and
+communities, 25 on grids, at 10⁴ to 10⁶ agents (``benchmarks.scaling``). Small-world graphs, rings with a few shortcuts,
+take some 40. Trees are left to LU: communities do not shorten play on them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
-from scipy.sparse import csgraph
-from scipy.sparse.linalg import splu
 from tqdm.auto import tqdm
 
 from expfam_game._typing import FloatArray, IntArray
+from expfam_game.game.community_play import CommunityPlay, settled_communities
+from expfam_game.game.factors import SparseFactors, bandwidth, groups, padded
+from expfam_game.game.reduction import Reduction, reductions
 from expfam_game.kernels import sparse as kernels
 
 Tick = Callable[[], object]
@@ -49,7 +53,7 @@ _FACTORS = 1_000_000
 _STRETCH = 1e-9
 """Residuals are carried along for so much of a reduction; then the true one is taken."""
 
-_KEPT = 3
+_KEPT = 2
 """Directions to which a new one is made orthogonal."""
 
 _WIDTH = 8
@@ -63,7 +67,7 @@ _DENSER = 0.45
 """The communities' answer is smoothed by this share of a round of play, where the plain game between communities has
 less than this share of the entries of the game below: then even the smoothed one stays small."""
 
-_STRENGTH = 0.25
+_STRENGTH = 0.6
 """Weights below this share of the largest in their row do not found communities."""
 
 
@@ -100,25 +104,56 @@ class Multilevel:
     """
 
     def __init__(self, b: sparse.csr_array) -> None:
-        self.b = b
         self.n_agents = int(b.shape[0])
-        self._ones = np.ones(self.n_agents)
+        self._reductions: list[Reduction] = []
+        self._settled: CommunityPlay | None = None
+        self._level: _Level | None = None
+        self._adopt(b)
+        if self._mixes_fast():
+            return
+        self._settled = self._fast_communities()
+        if self._settled is None:
+            self._reduce()
+
+    def _adopt(self, b: sparse.csr_array) -> None:
+        """Make b the game that is played."""
+        self.b = b
+        self._ones = np.ones(b.shape[0])
         self._once = np.asarray(b @ self._ones)
         self._twice = np.asarray(b @ self._once)
         self._anchoring = float(np.sum(self._ones - self._once))
-        self._level = None if self._mixes_fast() else _Level(b, bottom=True)
+
+    def _reduce(self) -> None:
+        """Let agents answer at once as far as that pays, and form communities of the others where play is slow."""
+        self._reductions = reductions(self.b)
+        if self._reductions:
+            self._adopt(self._reductions[-1].b)
+        if not (self._reductions and self._mixes_fast()):
+            self._level = _Level(self.b, bottom=True)
+
+    def _probe(self) -> FloatArray:
+        return np.random.default_rng(0).choice([-1.0, 1.0], size=(self.b.shape[0], 1))
 
     def _mixes_fast(self) -> bool:
         """Whether one community is enough: deflated play forgets a random profile at a good pace."""
-        if self._anchoring <= 0:
-            return False
-        probe = np.random.default_rng(0).choice([-1.0, 1.0], size=(self.n_agents, 1))
-        *_, before, last = self._deflated_play(probe, np.ones(1), 0.0, _PROBE)[1]
-        return last <= _SLOW * before
+        return self._anchoring > 0 and _pace(self._deflated_play(self._probe(), np.ones(1), 0.0, _PROBE)[1]) <= _SLOW
+
+    def _fast_communities(self) -> CommunityPlay | None:
+        """Communities inside which disagreement is forgotten at a good pace, if there are such."""
+        found = settled_communities(self.b)
+        if found is None:
+            return None
+        try:
+            play = CommunityPlay(self.b, *found)
+        except RuntimeError:  # between communities nothing is anchored, to the precision of float64
+            return None
+        return play if _pace(play.play(self._probe(), np.ones(1), 0.0, _PROBE)[2]) <= _SLOW else None
 
     @property
     def communities(self) -> tuple[int, ...]:
         """How many communities there are on each level."""
+        if self._settled is not None:
+            return (self._settled.communities,)
         return (1,) if self._level is None else self._level.sizes()
 
     def solve(self, rhs: FloatArray, tolerance: float = 1e-14) -> tuple[FloatArray, Effort]:
@@ -134,8 +169,8 @@ class Multilevel:
         columns = np.ascontiguousarray(rhs.reshape(self.n_agents, -1), dtype=np.float64)
         result: FloatArray | None = None
         rounds, reached = 0, True
-        for first, last, width in _groups(columns.shape[1], max(kernels.WIDTHS) if self._level is None else _WIDTH):
-            x, took, done = self._solve_block(_padded(columns, first, last, width), tolerance, tick)
+        for first, last, width in groups(columns.shape[1], max(kernels.WIDTHS) if self._level is None else _WIDTH):
+            x, took, done = self._solve_block(padded(columns, first, last, width), tolerance, tick)
             if x.shape == columns.shape:
                 result = x
             else:
@@ -156,12 +191,32 @@ class Multilevel:
 
     def _solve_scaled(self, rhs: FloatArray, tolerance: float, tick: Tick) -> tuple[FloatArray, int, bool]:
         scale = np.max(np.abs(rhs), axis=0)
+        constants = [rhs]
+        for reduction in self._reductions:
+            constants.append(reduction.shrink(constants[-1]))
+        x, rounds, done = self._solve_reduced(constants.pop(), scale, tolerance, tick)
+        for reduction in reversed(self._reductions):
+            x = reduction.expand(x, constants.pop())
+        return x, rounds, done
+
+    def _solve_reduced(
+        self, rhs: FloatArray, scale: FloatArray, tolerance: float, tick: Tick
+    ) -> tuple[FloatArray, int, bool]:
+        rounds = 0
+        if self._settled is not None:
+            x, size, sizes = self._settled.play(rhs, scale, tolerance, _ROUNDS, tick)
+            if self._reached(x, size, scale, tolerance):
+                return x, len(sizes), True
+            self._settled, self._level = None, _Level(self.b, bottom=True)
+            rounds += len(sizes)
         if self._level is None:
             x, sizes, done = self._deflated_play(rhs, scale, tolerance, _ROUNDS, tick)
             if done:
                 return x, len(sizes), True
             self._level = _Level(self.b, bottom=True)
-        return self._directed_play(rhs, scale, tolerance, tick)
+            rounds += len(sizes)
+        x, more, done = self._directed_play(rhs, scale, tolerance, tick)
+        return x, rounds + more, done
 
     # ------------------------------------------------------------------ one community
 
@@ -185,12 +240,16 @@ class Multilevel:
             if sizes[-1] <= tolerance:
                 return out, sizes, True
             if len(sizes) > 3 and sizes[-1] > 0.8 * sizes[-2]:
-                floor = _rounding(self.b) * np.max(np.abs(out), axis=0)
-                return out, sizes, bool(np.all((size <= tolerance * scale) | (size <= floor)))
+                return out, sizes, self._reached(out, size, scale, tolerance)
             shift = np.sum(total, axis=0) / self._anchoring
             factors = self._once, self._twice
             x, out = out, np.empty_like(rhs) if x is rhs else x
         return out, sizes, False
+
+    def _reached(self, x: FloatArray, size: FloatArray, scale: FloatArray, tolerance: float) -> bool:
+        """Whether residuals of these sizes are below the tolerance or at the level of rounding."""
+        floor = _rounding(self.b) * np.max(np.abs(x), axis=0)
+        return bool(np.all((size <= tolerance * scale) | (size <= floor)))
 
     # ------------------------------------------------------------------ many communities
 
@@ -314,21 +373,11 @@ def communities(b: sparse.csr_array) -> tuple[IntArray, int]:
 # ---------------------------------------------------------------------- helpers
 
 
-def bandwidth(b: sparse.csr_array) -> int:
-    """How far from the diagonal entries are after reverse Cuthill–McKee."""
-    n = b.shape[0]
-    place = np.empty(n, dtype=np.int64)
-    place[csgraph.reverse_cuthill_mckee(b)] = np.arange(n)
-    coo = b.tocoo()
-    return int(np.max(np.abs(place[coo.row] - place[coo.col]), initial=0))
-
-
 def _exact_solver(b: sparse.csr_array) -> Callable[[FloatArray], FloatArray]:
     try:
-        factors = splu(sparse.csc_array(sparse.eye_array(b.shape[0]) - b))
+        return SparseFactors(b).solve
     except RuntimeError:  # exactly singular in float64: no correction, so that play stalls and says so
         return np.zeros_like
-    return lambda rhs: np.asarray(factors.solve(rhs))
 
 
 def _factors_are_small(b: sparse.csr_array) -> bool:
@@ -336,25 +385,14 @@ def _factors_are_small(b: sparse.csr_array) -> bool:
     return bool(n * n <= _FACTORS or (5 * n <= _FACTORS and n * (2 * bandwidth(b) + 1) <= _FACTORS))
 
 
+def _pace(sizes: list[float]) -> float:
+    """By how much a round reduces the residual: the geometric mean over the last half of the rounds."""
+    half = len(sizes) // 2
+    return float((sizes[-1] / sizes[-1 - half]) ** (1.0 / half)) if half and sizes[-1 - half] > 0 else 0.0
+
+
 def _arrays(matrix: sparse.csr_array) -> tuple[IntArray, IntArray, FloatArray]:
     return matrix.indptr, matrix.indices, matrix.data
-
-
-def _groups(n_columns: int, largest: int) -> Iterator[tuple[int, int, int]]:
-    """(first, last, width of the kernel) of the blocks in which columns are solved."""
-    first = 0
-    while first < n_columns:
-        wanted = min(n_columns - first, largest)
-        yield first, first + wanted, next(width for width in kernels.WIDTHS if width >= wanted)
-        first += wanted
-
-
-def _padded(columns: FloatArray, first: int, last: int, width: int) -> FloatArray:
-    if columns.shape[1] == width:
-        return columns
-    block = np.zeros((columns.shape[0], width))
-    block[:, : last - first] = columns[:, first:last]
-    return block
 
 
 def _ratio(value: FloatArray, unit: FloatArray) -> FloatArray:

@@ -7,6 +7,10 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 from numba import njit
+from numba.core.compiler import CompilerBase, DefaultPassBuilder
+from numba.core.compiler_machinery import PassManager, register_pass
+from numba.core.lowering import Lower
+from numba.core.typed_passes import NativeLowering
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -20,9 +24,18 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
     return compile_with(function)
 
 
+def in_place(function: Callable[P, R]) -> Callable[P, R]:
+    """:func:`compiled`, for short functions that allocate no arrays: without counting references to the arrays they pass
+    on, which takes longer than drawing a few random words."""
+    return compile_with(function, _nrt=False)
+
+
 def elementwise(function: Callable[P, R]) -> Callable[P, R]:
-    """:func:`compiled`, and a·b + c may be rounded once instead of twice: for loops that treat each entry by itself."""
-    return compile_with(function, fastmath={"contract"})
+    """:func:`compiled`, and a·b + c may be rounded once instead of twice: for loops that treat each entry by itself.
+
+    Loops use the widest vector registers there are (see :class:`WideVectors`).
+    """
+    return compile_with(function, fastmath={"contract"}, pipeline_class=WideVectors)
 
 
 def reduction(function: Callable[P, R]) -> Callable[P, R]:
@@ -30,7 +43,7 @@ def reduction(function: Callable[P, R]) -> Callable[P, R]:
 
     For sums over one buffer: any order is within the same error bound. NaN, infinity and signed zero keep their meaning.
     """
-    return compile_with(function, fastmath={"contract", "reassoc"})
+    return compile_with(function, fastmath={"contract", "reassoc"}, pipeline_class=WideVectors)
 
 
 def compile_with(function: Callable[P, R], **options: Any) -> Callable[P, R]:
@@ -44,3 +57,38 @@ def compile_with(function: Callable[P, R], **options: Any) -> Callable[P, R]:
             raise
         result = compile_()(function)
     return result
+
+
+# ---------------------------------------------------------------------- wide vectors
+
+
+class _WideLower(Lower):  # type: ignore[misc]
+    """Lowers to a function that may use 512-bit registers."""
+
+    def setup_function(self, fndesc: Any) -> None:
+        super().setup_function(fndesc)
+        set.add(self.function.attributes, '"prefer-vector-width"="512"')  # llvmlite's own ``add`` knows no such name
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class _WideLowering(NativeLowering):  # type: ignore[misc]
+    _name = "wide_native_lowering"
+
+    @property
+    def lowering_class(self) -> type[_WideLower]:
+        return _WideLower
+
+
+class WideVectors(CompilerBase):  # type: ignore[misc]
+    """numba's compiler, told to prefer 512-bit vectors to the 256 bits that LLVM takes on most processors that have both.
+
+    LLVM fears a lower clock; for the arithmetic of these loops the wide registers win by a third and more. Processors
+    without them are not affected, nor are functions that are compiled in the ordinary way.
+    """
+
+    def define_pipelines(self) -> list[Any]:
+        passes = PassManager("wide")
+        for kind, purpose in DefaultPassBuilder.define_nopython_pipeline(self.state).passes:
+            passes.add_pass(_WideLowering if kind is NativeLowering else kind, purpose)
+        passes.finalize()
+        return [passes]

@@ -1,7 +1,8 @@
-"""Compiled random streams: Philox4x32-10 into a small buffer, many counters at a time so that LLVM vectorises.
+"""Compiled random streams: sixteen lanes of SFC64, advanced together in vector registers, whose states Philox draws.
 
-A stream is a pair of arrays: ``state`` (key, counter, position) and ``words``, a buffer of 64-bit random words. Every
-kernel opens one per (agent, block) and takes its numbers from it in order, so results depend on nothing else.
+A stream is a pair of arrays: ``state`` (the lanes, and the position in the buffer) and ``words``, a buffer of 64-bit
+random words. Every kernel opens one per (agent, block) and takes its numbers from it in order, so results depend on
+nothing else. That streams are disjoint is shown in :class:`expfam_game.kernels.streams.StreamKey`.
 """
 
 from __future__ import annotations
@@ -11,16 +12,25 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import int64, types, uint64
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from expfam_game._typing import AnyArray
-from expfam_game.kernels.compiling import compiled
+from expfam_game.kernels.compiling import elementwise, in_place, reduction
 
 WORDS = 1024
 """Length of a buffer: 8 KiB, a quarter of a first-level cache."""
 
-_KEY, _BRANCH, _AGENT, _BLOCK, _NEXT, _POSITION = range(6)
-STATE = 6
+LANES = 16
+"""Generators advanced together: two 512-bit registers for each part of their states, or four of 256 bits."""
+
+_WARM_UP = 12
+"""Steps after which every bit of a state has reached every other; as many as NumPy's SFC64 takes."""
+
+_REST = 4 * LANES
+_POSITION = _REST + LANES
+STATE = _POSITION + 1
+"""Length of a state: parts a, b, c and the counters of all lanes, a row of words to cut from, and the position."""
 
 _LOW = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
@@ -29,7 +39,7 @@ _WEYL_0, _WEYL_1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
 
 
 def _instruction(generate: Any) -> Any:
-    """A function of one argument that compiles to a single machine instruction."""
+    """A function that is compiled to these instructions of LLVM; numba's decorator hides the type of the result."""
     return intrinsic(generate)
 
 
@@ -63,32 +73,61 @@ def double_of(typing_context: Any, word: Any) -> Any:
     return types.float64(types.uint64), generate
 
 
-@compiled
-def open_stream(state: AnyArray, key: Any, branch: int, agent: int, block: int) -> None:
-    """Set ``state`` to the start of a stream, with nothing left in its buffer."""
-    state[_KEY] = key
-    state[_BRANCH] = branch
-    state[_AGENT] = agent
-    state[_BLOCK] = block
-    state[_NEXT] = 0
-    state[_POSITION] = WORDS
+_I64 = ir.IntType(64)
+_ROW = ir.VectorType(_I64, LANES)
 
 
-@compiled
-def fill_words(words: AnyArray, state: AnyArray) -> None:
-    """The next counters: counter i gives words i (its low 64 bits) and n/2 + i (its high 64 bits) of a buffer of even n.
+def _each(value: int) -> Any:
+    """The same number in every lane."""
+    return ir.Constant(_ROW, [value] * LANES)
+
+
+@_instruction
+def _advance(typing_context: Any, state: Any, words: Any, steps: Any, stride: Any) -> Any:
+    """Advance all lanes and write each step's words, a row of LANES, ``stride`` behind those of the step before.
+
+    SFC64 (C. Doty-Humphrey, PractRand), with the counter last: out = a + b + w, then w + 1, a = b ⊕ b » 11, b = c + c « 3,
+    c = (c rotated by 24) + out. Written on vectors, so that the states stay in registers on any processor.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        def data(k: int) -> Any:
+            return context.make_array(signature.args[k])(context, builder, arguments[k]).data
+
+        def row(pointer: Any, offset: Any) -> Any:
+            return builder.bitcast(builder.gep(pointer, [offset]), _ROW.as_pointer())
+
+        places = [row(data(0), ir.Constant(_I64, LANES * part)) for part in range(4)]
+        lanes = [cgutils.alloca_once(builder, _ROW) for _ in places]
+        for place, part in zip(places, lanes):
+            builder.store(builder.load(place, align=8), part)
+        with cgutils.for_range(builder, arguments[2]) as loop:
+            a, b, c, counter = (builder.load(part) for part in lanes)
+            out = builder.add(builder.add(a, b), counter)
+            builder.store(out, row(data(1), builder.mul(loop.index, arguments[3])), align=8)
+            turned = builder.or_(builder.shl(c, _each(24)), builder.lshr(c, _each(40)))
+            builder.store(builder.xor(b, builder.lshr(b, _each(11))), lanes[0])
+            builder.store(builder.add(c, builder.shl(c, _each(3))), lanes[1])
+            builder.store(builder.add(turned, out), lanes[2])
+            builder.store(builder.add(counter, _each(1)), lanes[3])
+        for place, part in zip(places, lanes):
+            builder.store(builder.load(part), place, align=8)
+        return context.get_dummy_value()
+
+    return types.none(state, words, types.int64, types.int64), generate
+
+
+@elementwise
+def fill_philox(low: AnyArray, high: AnyArray, key: Any, branch: Any, agent: Any, block: Any, start: Any) -> None:
+    """Philox4x32-10: the low and the high 64 bits at the counters with index start, start + 1, ….
 
     Only the factors of the products are reduced to 32 bits; the other variables may carry more, which is cut off at
     the end. That is what lets the loop become vector multiplications of 32-bit numbers.
     """
-    half = words.size // 2
-    low, high = words[:half], words[half:]
-    start, block, agent = state[_NEXT], state[_BLOCK], state[_AGENT]
-    branch = state[_BRANCH] << uint64(16)
-    key_0, key_1 = state[_KEY] & _LOW, state[_KEY] >> _HALF
-    for i in range(half):
+    key_0, key_1 = key & _LOW, key >> _HALF
+    for i in range(low.size):
         index = start + uint64(i)
-        x0, x1, x2, x3 = index, block, agent, branch | (index >> _HALF)
+        x0, x1, x2, x3 = index, block, agent, (branch << uint64(16)) | (index >> _HALF)
         k0, k1 = key_0, key_1
         for _ in range(10):
             p0 = (x0 & _LOW) * _MULTIPLIER_0
@@ -100,10 +139,31 @@ def fill_words(words: AnyArray, state: AnyArray) -> None:
             k1 += _WEYL_1
         low[i] = (x0 & _LOW) | (x1 << _HALF)
         high[i] = (x2 & _LOW) | (x3 << _HALF)
-    state[_NEXT] = start + uint64(half)
 
 
-@compiled
+@in_place
+def open_stream(state: AnyArray, key: Any, branch: int, agent: int, block: int) -> None:
+    """Set ``state`` to the start of a stream, with nothing left in its buffer."""
+    a, b = state[:LANES], state[LANES : 2 * LANES]
+    fill_philox(a, b, uint64(key), uint64(branch), uint64(agent), uint64(block), uint64(0))
+    state[2 * LANES : 3 * LANES] = key
+    state[3 * LANES : 4 * LANES] = 1
+    _advance(state, state[_REST:], _WARM_UP, 0)
+    state[_POSITION] = WORDS
+
+
+@in_place
+def fill_words(words: AnyArray, state: AnyArray) -> None:
+    """The next words, lane by lane; what is left of the last row where the length is no multiple of LANES is dropped."""
+    rows = words.size // LANES
+    _advance(state, words, rows, LANES)
+    if rows * LANES < words.size:
+        _advance(state, state[_REST:], 1, 0)
+        for i in range(rows * LANES, words.size):
+            words[i] = state[_REST + i - rows * LANES]
+
+
+@in_place
 def next_word(words: AnyArray, state: AnyArray) -> Any:
     """One word, for the rare steps that are not taken a buffer at a time."""
     position = state[_POSITION]
@@ -114,13 +174,22 @@ def next_word(words: AnyArray, state: AnyArray) -> Any:
     return words[position]
 
 
-@compiled
+@in_place
 def next_uniform(words: AnyArray, state: AnyArray) -> float:
     """A uniform double inside (0, 1), a multiple of 2^-53 plus 2^-54."""
     return (np.float64(next_word(words, state) >> uint64(11)) + 0.5) * 2.0**-53
 
 
-@compiled
+@reduction
+def ones_in(words: AnyArray) -> Any:
+    """How many bits are one."""
+    ones = uint64(0)
+    for i in range(words.size):
+        ones += popcount(words[i])
+    return ones
+
+
+@in_place
 def tosses(n: int, words: AnyArray, state: AnyArray) -> int:
     """Number of heads in n tosses of a fair coin, one random bit each."""
     heads = uint64(0)
@@ -131,8 +200,7 @@ def tosses(n: int, words: AnyArray, state: AnyArray) -> int:
             fill_words(words, state)
             position = 0
         m = min(left, WORDS - position)
-        for i in range(position, position + m):
-            heads += popcount(words[i])
+        heads += ones_in(words[position : position + m])
         state[_POSITION] = position + m
         left -= m
     rest = n & 63

@@ -1,8 +1,9 @@
-"""One-variate samplers that fill buffers: uniform, exponential, normal, log-Gamma, von Mises, counts.
+"""Samplers of continuous laws that fill buffers: exponential, normal, log-Gamma, von Mises.
 
-Every loop over a buffer is free of branches, so that LLVM vectorises it; rejection samplers propose a whole buffer and
-then move the accepted values together. Uniform numbers are (k + ½)/2^52: never 0 or 1. Their finite resolution cuts
-the exponential law off at 36.7 and the normal law at 8.57, beyond which lie less than 2^-52 of either.
+Every loop over a buffer is free of branches, so that LLVM vectorises it; rejection samplers propose a whole buffer,
+look again at the few candidates that are not sure to be accepted, and close the gaps. Uniform numbers are
+(k + ½)/2^52: never 0 or 1. Their finite resolution cuts the exponential law off at 36.7 and the normal law at 8.57,
+beyond which lie less than 2^-52 of either.
 """
 
 from __future__ import annotations
@@ -14,106 +15,10 @@ import numpy as np
 from numba import int64, uint64
 
 from expfam_game._typing import AnyArray, FloatArray
+from expfam_game.kernels.compaction import close_gaps, gather, positions
 from expfam_game.kernels.compiling import compiled, elementwise
-from expfam_game.kernels.philox import (
-    WORDS,
-    bits_of,
-    double_of,
-    fill_words,
-    next_uniform,
-    tosses,
-)
-from expfam_game.kernels.special_functions import log1p_gap
-
-# ---------------------------------------------------------------------- elementary functions without branches
-
-_ONE = np.uint64(0x3FF0000000000000)
-_FRACTION = np.uint64(0x000FFFFFFFFFFFFF)
-_ROOT_HALF = np.uint64(0x3FE6A09E00000000)
-_LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
-_ROUND = 1.5 * 2.0**52
-"""Adding it rounds a double to an integer, which then stands in the low bits."""
-
-
-@elementwise
-def uniform_of(word: Any) -> float:
-    """A uniform number inside (0, 1) from the high 52 bits of a word."""
-    return float(double_of((word >> uint64(12)) | _ONE) - (1.0 - 2.0**-53))
-
-
-@elementwise
-def fast_log(x: float) -> float:
-    """log x of a positive normal double, within one unit in the last place (the scheme of fdlibm)."""
-    shifted = bits_of(x) + (_ONE - _ROOT_HALF)
-    k = np.float64(int64(shifted >> uint64(52)) - 1023)
-    f = double_of((shifted & _FRACTION) + _ROOT_HALF) - 1.0
-    q = f / (2.0 + f)
-    z = q * q
-    r = 1.479819860511658591e-01
-    r = r * z + 1.531383769920937332e-01
-    r = r * z + 1.818357216161805012e-01
-    r = r * z + 2.222219843214978396e-01
-    r = r * z + 2.857142874366239149e-01
-    r = r * z + 3.999999999940941908e-01
-    r = r * z + 6.666666666666735130e-01
-    r = r * z
-    h = 0.5 * f * f
-    return float(k * _LN2_HIGH - ((h - (q * (h + r) + k * _LN2_LOW)) - f))
-
-
-@elementwise
-def fast_log1p(t: float) -> float:
-    """log(1 + t) for t ≥ 0, to full relative accuracy."""
-    u = 1.0 + t
-    return fast_log(u) + (t - (u - 1.0)) / u
-
-
-@elementwise
-def fast_exp(x: float) -> float:
-    """e^x for x ≤ 709, zero below −708, within two units in the last place."""
-    y = max(x, -708.0)
-    rounded = y * 1.4426950408889634 + _ROUND
-    k = rounded - _ROUND
-    r = (y - k * _LN2_HIGH) - k * _LN2_LOW
-    p = 1.0 / 6227020800.0
-    p = p * r + 1.0 / 479001600.0
-    p = p * r + 1.0 / 39916800.0
-    p = p * r + 1.0 / 3628800.0
-    p = p * r + 1.0 / 362880.0
-    p = p * r + 1.0 / 40320.0
-    p = p * r + 1.0 / 5040.0
-    p = p * r + 1.0 / 720.0
-    p = p * r + 1.0 / 120.0
-    p = p * r + 1.0 / 24.0
-    p = p * r + 1.0 / 6.0
-    p = p * r + 0.5
-    p = 1.0 + (r + r * r * p)
-    scaled = double_of(bits_of(p) + (bits_of(rounded) << uint64(52)))
-    return scaled if x >= -708.0 else 0.0
-
-
-@elementwise
-def quarter_turn(word: Any) -> tuple[float, float]:
-    """sine and cosine of an angle uniform in (−π/4, π/4), from bits 10 to 61 of a word."""
-    y = double_of(((word >> uint64(10)) & _FRACTION) | _ONE) - 1.5 + 2.0**-53
-    y = y * (0.5 * math.pi)
-    t = y * y
-    c = -1.13585365213876817300e-11
-    c = c * t + 2.08757008419747316778e-09
-    c = c * t - 2.75573141792967388112e-07
-    c = c * t + 2.48015872888517045348e-05
-    c = c * t - 1.38888888888730564116e-03
-    c = c * t + 4.16666666666665929218e-02
-    s = 1.58962301576546568060e-10
-    s = s * t - 2.50507477628578072866e-08
-    s = s * t + 2.75573136213857245213e-06
-    s = s * t - 1.98412698295895385996e-04
-    s = s * t + 8.33333333332211858878e-03
-    s = s * t - 1.66666666666666307295e-01
-    return y + y * t * s, 1.0 - 0.5 * t + t * t * c
-
-
-# ---------------------------------------------------------------------- continuous laws
+from expfam_game.kernels.elementary import fast_log, quarter_turn, uniform_of
+from expfam_game.kernels.philox import WORDS, bits_of, double_of, fill_words
 
 
 @elementwise
@@ -142,18 +47,26 @@ def fill_normal(out: FloatArray, words: AnyArray, state: AnyArray) -> None:
 
 
 @elementwise
-def _propose_log_gamma(
-    z: FloatArray, words: AnyArray, d: float, c: float, value: FloatArray, accepted: AnyArray
+def _propose_roots(
+    z: FloatArray, words: AnyArray, c: float, steep: float, root: FloatArray, doubtful: AnyArray
 ) -> None:
-    """Marsaglia and Tsang's candidates v³ = (1 + c z)³ as 3 log v, and whether log u < z²/2 + d (1 − v³ + 3 log v)."""
+    """Marsaglia and Tsang's candidates v = 1 + c z, and whether they may have to be rejected."""
+    for j in range(z.size):
+        x = z[j]
+        square = x * x
+        root[j] = 1.0 + c * x
+        doubtful[j] = uint64(uniform_of(words[j]) > 1.0 - steep * (square * square))
+
+
+@elementwise
+def _reject(z: FloatArray, words: AnyArray, d: float, c: float) -> None:
+    """Replace words by whether not log u < z²/2 + d (1 − v³ + 3 log v)."""
     for j in range(z.size):
         x = z[j]
         v = 1.0 + c * x
         positive = v > 0.0
-        log_v = 3.0 * fast_log(v if positive else 1.0)
-        bound = 0.5 * x * x + d * (1.0 - v * v * v + log_v)
-        value[j] = log_v
-        accepted[j] = uint64(positive and fast_log(uniform_of(words[j])) < bound)
+        bound = 0.5 * x * x + d * (1.0 - v * v * v + 3.0 * fast_log(v if positive else 1.0))
+        words[j] = uint64(not (positive and fast_log(uniform_of(words[j])) < bound))
 
 
 @compiled
@@ -178,10 +91,55 @@ def keep(values: FloatArray, accepted: AnyArray, out: FloatArray, done: int) -> 
     return int64(position)
 
 
+@compiled
+def propose_roots(
+    d: float, wanted: int, z: FloatArray, words: AnyArray, flags: AnyArray, root: FloatArray, state: AnyArray
+) -> int:
+    """Fill the front of ``root`` with v, for which d v³ is a standard Gamma variate of shape d + 1/3 ≥ 1; their number.
+
+    About as many as wanted, perhaps more or fewer; all buffers have length WORDS.
+
+    A candidate v = 1 + c z with a normal z is accepted with probability exp(−d r(t)), for a function r of t = c z alone.
+    Marsaglia and Tsang (2000) show that this is at least 1 − 0.0331 z⁴ for d ≥ 2/3, which spares most logarithms. As
+    z⁴ = 81 d² t⁴ and (1 − exp(−d r))/d falls with d, so does d (1 − exp(−d r))/z⁴: it is at least 1 − 0.0331 (2/3)/d z⁴.
+    """
+    c = 1.0 / math.sqrt(9.0 * d)
+    m = candidates(wanted, 1.0 - 0.034 / d)
+    fill_normal(z[:m], words[:m], state)
+    fill_words(words[:m], state)
+    _propose_roots(z[:m], words[:m], c, 0.0331 * (2.0 / 3.0) / d, root[:m], flags[:m])
+    doubtful = flags[: positions(flags[:m])]
+    k = doubtful.size
+    gather(z, doubtful)
+    gather(words, doubtful)
+    padded = min(m, (k | 31) + 1)  # whole vectors: what follows the doubtful ones does not matter
+    _reject(z[:padded], words[:padded], d, c)
+    rejected = words[: positions(words[:k])]
+    gather(doubtful, rejected)
+    return close_gaps(root[:m], doubtful[: rejected.size])
+
+
+@compiled
+def surely_accepted(shape: float) -> int:
+    """How many Gamma variates a full buffer of candidates yields with three standard deviations to spare."""
+    rejected = 0.034 / (shape - 1.0 / 3.0) * WORDS
+    return int(WORDS - rejected - 3.0 * math.sqrt(rejected) - 1.0)
+
+
+@compiled
+def fill_roots(out: FloatArray, d: float, z: FloatArray, words: AnyArray, flags: AnyArray, state: AnyArray) -> None:
+    """:func:`propose_roots` until ``out`` is full."""
+    root, done = np.empty(WORDS), 0
+    while done < out.size:
+        m = min(propose_roots(d, out.size - done, z, words, flags, root, state), out.size - done)
+        out[done : done + m] = root[:m]
+        done += m
+
+
 @elementwise
-def _shift(out: FloatArray, by: float) -> None:
-    for j in range(out.size):
-        out[j] += by
+def _cube_logarithms(root: FloatArray, log_d: float) -> None:
+    for j in range(root.size):
+        root[j] = log_d + 3.0 * fast_log(root[j])
 
 
 @compiled
@@ -193,17 +151,9 @@ def fill_log_gamma(
     Shapes below one by log Gamma(a + 1) + log(u)/a (Marsaglia and Tsang 2000, §6): in logarithms nothing underflows.
     """
     small = shape < 1.0
-    value = np.empty(WORDS)  # not z itself: a loop over buffers that overlap would not be vectorised
     d = (shape + 1.0 if small else shape) - 1.0 / 3.0
-    c, log_d = 1.0 / math.sqrt(9.0 * d), math.log(d)
-    done = 0
-    while done < out.size:
-        m = candidates(out.size - done, 0.95)
-        fill_normal(z[:m], words[:m], state)
-        fill_words(words[:m], state)
-        _propose_log_gamma(z[:m], words[:m], d, c, value[:m], accepted[:m])
-        done = keep(value[:m], accepted[:m], out, done)
-    _shift(out, log_d)
+    fill_roots(out, d, z, words, accepted, state)
+    _cube_logarithms(out, math.log(d))
     if small:
         for first in range(0, out.size, WORDS):
             rest = out[first : first + WORDS]
@@ -271,221 +221,3 @@ def propose_turns(
         count -= int64(accepted[j])
         accepted[j] = 0
     return m, count
-
-
-# ---------------------------------------------------------------------- counts of many draws at once
-
-
-@compiled
-def count_successes(p: float, n: int, words: AnyArray, state: AnyArray) -> int:
-    """Number of successes in n independent trials, exactly Binomial(n, p) for the double p.
-
-    Every trial compares a uniform number with p bit by bit, from the most significant one, and stops at the first
-    difference (von Neumann's lazy comparison): two bits a trial on average. Trials that have not stopped are alike, so
-    only their number is kept.
-    """
-    successes = 0
-    while n > 0 and p > 0.0:
-        p += p
-        undecided = tosses(n, words, state)
-        if p >= 1.0:
-            p -= 1.0
-            successes += n - undecided
-        n = undecided
-    return successes
-
-
-@compiled
-def tail_sums(weights: FloatArray) -> FloatArray:
-    """Σ_{j ≥ i} w_j for i = 0, …, size; of descending weights, so that the smallest are added first."""
-    tails = np.zeros(weights.size + 1)
-    for i in range(weights.size - 1, -1, -1):
-        tails[i] = tails[i + 1] + weights[i]
-    return tails
-
-
-@compiled
-def fill_histogram(counts: AnyArray, tails: FloatArray, n: int, words: AnyArray, state: AnyArray) -> None:
-    """How many of n draws fall into each cell, added to ``counts``; ``tails`` are the ``tail_sums`` of their weights.
-
-    The cells are halved by weight again and again, and each draw decides between the halves with two random bits on
-    average. Draws in the same part are alike, so only their number is kept.
-    """
-    stack = np.empty((tails.size + 1, 3), np.int64)
-    stack[0, 0], stack[0, 1], stack[0, 2] = 0, tails.size - 1, n
-    depth = 1
-    while depth > 0:
-        depth -= 1
-        low, high, left = stack[depth, 0], stack[depth, 1], stack[depth, 2]
-        if left == 0:
-            continue
-        if high - low == 1:
-            counts[low] += left
-            continue
-        middle = _halfway(tails, low, high)
-        front, back = tails[low] - tails[middle], tails[middle] - tails[high]
-        if front <= back:
-            m = count_successes(front / (front + back), left, words, state)
-        else:
-            m = left - count_successes(back / (front + back), left, words, state)
-        stack[depth, 0], stack[depth, 1], stack[depth, 2] = low, middle, m
-        stack[depth + 1, 0], stack[depth + 1, 1], stack[depth + 1, 2] = middle, high, left - m
-        depth += 2
-
-
-@compiled
-def _halfway(tails: FloatArray, low: int, high: int) -> int:
-    """The cell boundary strictly inside (low, high) that best halves the weight."""
-    target = 0.5 * (tails[low] + tails[high])
-    a, b = low + 1, high - 1
-    while a < b:  # the first boundary whose tail is at most the target
-        middle = (a + b) // 2
-        if tails[middle] <= target:
-            b = middle
-        else:
-            a = middle + 1
-    return a - 1 if a - 1 > low and tails[a - 1] - target < target - tails[a] else a
-
-
-# ---------------------------------------------------------------------- Poisson
-
-
-@compiled
-def poisson_cells(rate: float) -> tuple[FloatArray, FloatArray]:
-    """The values of a Poisson law in order of falling probability, and these; values rarer than 1e-30 are left out."""
-    mode = float(math.floor(rate))
-    reach = int(13.0 * math.sqrt(rate) + 60.0)
-    values, weights = np.empty(2 * reach), np.empty(2 * reach)
-    low, high = mode, mode + 1.0  # the next values on either side, and their weights relative to the mode
-    below, above = 1.0, rate / (mode + 1.0)
-    size = 0
-    while size < values.size and max(below, above) > 1e-30:
-        if below >= above:
-            values[size], weights[size] = low, below
-            below = below * low / rate
-            low -= 1.0
-        else:
-            values[size], weights[size] = high, above
-            high += 1.0
-            above = above * rate / high
-        size += 1
-    return values[:size], weights[:size]
-
-
-@compiled
-def _stirling_error(x: float) -> float:
-    """log x! − ((x + ½) log x − x + ½ log 2π) for x ≥ 1."""
-    if x < 16.0:
-        return math.lgamma(x + 1.0) - (x + 0.5) * math.log(x) + x - 0.9189385332046727
-    z = 1.0 / (x * x)
-    return (1 / 12 - z * (1 / 360 - z * (1 / 1260 - z * (1 / 1680 - z * (1 / 1188))))) / x
-
-
-@compiled
-def _log_poisson_pmf(x: float, rate: float) -> float:
-    """Loader's form, whose terms do not cancel."""
-    if x == 0.0:
-        return -rate
-    return -_deviance(x, rate) - _stirling_error(x) - 0.5 * math.log(x) - 0.9189385332046727
-
-
-@compiled
-def next_large_poisson(rate: float, words: AnyArray, state: AnyArray) -> float:
-    """One Poisson draw for rate ≥ 10 by transformed rejection (Hörmann 1993, PTRS) on Loader's probabilities."""
-    b = 0.931 + 2.53 * math.sqrt(rate)
-    a = -0.059 + 0.02483 * b
-    inverse_alpha = 1.1239 + 1.1328 / (b - 3.4)
-    whole = math.floor(rate)
-    while True:
-        u, v = next_uniform(words, state) - 0.5, next_uniform(words, state)
-        us = 0.5 - abs(u)
-        k = whole + math.floor((2.0 * a / us + b) * u + (rate - whole) + 0.43)
-        if us >= 0.07 and v <= 0.9277 - 3.6224 / (b - 2.0):
-            return k
-        if k < 0.0 or (us < 0.013 and v > us):
-            continue
-        if math.log(v * inverse_alpha / (a / (us * us) + b)) <= _log_poisson_pmf(k, rate):
-            return k
-
-
-@compiled
-def next_poisson(rate: float, words: AnyArray, state: AnyArray) -> float:
-    """One Poisson draw: below 10 by inversion, adding up probabilities."""
-    if rate >= 10.0:
-        return next_large_poisson(rate, words, state)
-    u, k, p = next_uniform(words, state), 0.0, math.exp(-rate)
-    while u > p and k < 200.0:
-        u -= p
-        k += 1.0
-        p *= rate / k
-    return k
-
-
-# ---------------------------------------------------------------------- binomial
-
-
-@compiled
-def binomial_cells(trials: float, p: float) -> tuple[FloatArray, FloatArray]:
-    """The values of a binomial law with p ≤ ½ in order of falling probability, as :func:`poisson_cells`."""
-    mode = float(math.floor((trials + 1.0) * p))
-    odds = p / (1.0 - p)
-    reach = int(13.0 * math.sqrt(trials * p) + 60.0)
-    values, weights = np.empty(2 * reach), np.empty(2 * reach)
-    low, high = mode, mode + 1.0
-    below, above = 1.0, (trials - mode) * odds / (mode + 1.0)
-    size = 0
-    while size < values.size and max(below, above) > 1e-30:
-        if below >= above:
-            values[size], weights[size] = low, below
-            below = below * low / ((trials - low + 1.0) * odds)
-            low -= 1.0
-        else:
-            values[size], weights[size] = high, above
-            above = above * (trials - high) * odds / (high + 1.0)
-            high += 1.0
-        size += 1
-    return values[:size], weights[:size]
-
-
-@compiled
-def _deviance(x: float, mean: float) -> float:
-    """x log(x/mean) + mean − x for x > 0, without cancellation."""
-    u = (x - mean) / mean
-    if abs(u) < 0.5:
-        return mean * (u * math.log1p(u) - log1p_gap(u))
-    return x * math.log(x / mean) - (x - mean)
-
-
-@compiled
-def _log_binomial_pmf(x: float, trials: float, p: float) -> float:
-    """Loader's form for p ≤ ½."""
-    y = trials - x
-    if x == 0.0:
-        return trials * math.log1p(-p)
-    if y == 0.0:
-        return trials * math.log(p)
-    errors = _stirling_error(trials) - _stirling_error(x) - _stirling_error(y)
-    deviance = _deviance(x, trials * p) + _deviance(y, trials * (1.0 - p))
-    return errors - deviance + 0.5 * math.log(trials / x / y) - 0.9189385332046727
-
-
-@compiled
-def next_large_binomial(trials: float, p: float, words: AnyArray, state: AnyArray) -> float:
-    """One binomial draw for p ≤ ½ and trials p ≥ 10 by transformed rejection (Hörmann, J. Stat. Comput. Simul. 46 (1993),
-    BTRS) on Loader's probabilities."""
-    deviation = math.sqrt(trials * p * (1.0 - p))
-    b = 1.15 + 2.53 * deviation
-    a = -0.0873 + 0.0248 * b + 0.01 * p
-    centre = trials * p + 0.5
-    alpha = (2.83 + 5.1 / b) * deviation
-    at_mode = _log_binomial_pmf(math.floor((trials + 1.0) * p), trials, p)
-    while True:
-        u, v = next_uniform(words, state) - 0.5, next_uniform(words, state)
-        us = 0.5 - abs(u)
-        k = math.floor((2.0 * a / us + b) * u + centre)
-        if us >= 0.07 and v <= 0.92 - 4.2 / b:
-            return k
-        if k < 0.0 or k > trials:
-            continue
-        if math.log(v * alpha / (a / (us * us) + b)) <= _log_binomial_pmf(k, trials, p) - at_mode:
-            return k

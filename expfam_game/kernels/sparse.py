@@ -76,7 +76,7 @@ def _data(context: Any, builder: Any, kind: Any, value: Any) -> Any:
 
 
 @_intrinsic
-def _add_row(typingctx: Any, x: Any, indices: Any, data: Any, start: Any, stop: Any, total: Any, lanes: Any) -> Any:
+def add_row(typingctx: Any, x: Any, indices: Any, data: Any, start: Any, stop: Any, total: Any, lanes: Any) -> Any:
     """total[:] += Σ_{e=start}^{stop−1} data[e] · x[indices[e], :], in one vector register of ``len(lanes)`` doubles.
 
     Written in LLVM's language because plain loops keep ``total`` in memory and check aliasing at every entry.
@@ -85,26 +85,51 @@ def _add_row(typingctx: Any, x: Any, indices: Any, data: Any, start: Any, stop: 
     signature = types.void(x, indices, data, types.int64, types.int64, total, lanes)
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        double, i32, i64 = ir.DoubleType(), ir.IntType(32), ir.IntType(64)
-        vector = ir.VectorType(double, width)
-        x_at, index_at, data_at = (_data(context, builder, sig.args[k], args[k]) for k in range(3))
-        target = builder.bitcast(_data(context, builder, sig.args[5], args[5]), vector.as_pointer())
-        register = cgutils.alloca_once(builder, vector)  # type: ignore[no-untyped-call]
-        builder.store(builder.load(target, align=8), register)
-        blank = ir.Constant(vector, ir.Undefined)
-        everywhere = ir.Constant(ir.VectorType(i32, width), [0] * width)
-        with cgutils.for_range_slice(builder, args[3], args[4], ir.Constant(i64, 1)) as (entry, _):
+        x_at, index_at, data_at, target = (_data(context, builder, sig.args[k], args[k]) for k in (0, 1, 2, 5))
+
+        def listened_to(entry: Any) -> Any:
             column = builder.load(builder.gep(index_at, [entry]))
-            column = column if column.type == i64 else builder.sext(column, i64)
-            place = builder.gep(x_at, [builder.mul(column, ir.Constant(i64, width))])
-            row = builder.load(builder.bitcast(place, vector.as_pointer()), align=8)
-            weight = builder.insert_element(blank, builder.load(builder.gep(data_at, [entry])), ir.Constant(i32, 0))
-            product = builder.fmul(builder.shuffle_vector(weight, blank, everywhere), row, flags=("contract",))
-            builder.store(builder.fadd(builder.load(register), product, flags=("contract",)), register)
-        builder.store(builder.load(register), target, align=8)
+            return column if column.type == ir.IntType(64) else builder.sext(column, ir.IntType(64))
+
+        _add_rows(builder, width, x_at, data_at, target, args[3], args[4], listened_to)
         return context.get_dummy_value()
 
     return signature, generate
+
+
+@_intrinsic
+def add_span(typingctx: Any, x: Any, first: Any, data: Any, start: Any, stop: Any, total: Any, lanes: Any) -> Any:
+    """total[:] += Σ_{e=start}^{stop−1} data[e] · x[first + e − start, :]: :func:`add_row` where columns are consecutive."""
+    width = len(lanes)
+    signature = types.void(x, types.int64, data, types.int64, types.int64, total, lanes)
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        x_at, data_at, target = (_data(context, builder, sig.args[k], args[k]) for k in (0, 2, 5))
+        shift = builder.sub(args[1], args[3])
+        _add_rows(builder, width, x_at, data_at, target, args[3], args[4], lambda entry: builder.add(shift, entry))
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+def _add_rows(
+    builder: Any, width: int, x_at: Any, data_at: Any, target: Any, start: Any, stop: Any, column_of: Callable[..., Any]
+) -> None:
+    """The loop of :func:`add_row`: ``column_of`` builds the row of x that entry ``e`` multiplies."""
+    i32, i64 = ir.IntType(32), ir.IntType(64)
+    vector = ir.VectorType(ir.DoubleType(), width)
+    target = builder.bitcast(target, vector.as_pointer())
+    register = cgutils.alloca_once(builder, vector)  # type: ignore[no-untyped-call]
+    builder.store(builder.load(target, align=8), register)
+    blank = ir.Constant(vector, ir.Undefined)
+    everywhere = ir.Constant(ir.VectorType(i32, width), [0] * width)
+    with cgutils.for_range_slice(builder, start, stop, ir.Constant(i64, 1)) as (entry, _):
+        place = builder.gep(x_at, [builder.mul(column_of(entry), ir.Constant(i64, width))])
+        row = builder.load(builder.bitcast(place, vector.as_pointer()), align=8)
+        weight = builder.insert_element(blank, builder.load(builder.gep(data_at, [entry])), ir.Constant(i32, 0))
+        product = builder.fmul(builder.shuffle_vector(weight, blank, everywhere), row, flags=("contract",))
+        builder.store(builder.fadd(builder.load(register), product, flags=("contract",)), register)
+    builder.store(builder.load(register), target, align=8)
 
 
 @_intrinsic
@@ -157,7 +182,7 @@ def affine(
             _prefetch_row(indptr, indices, flat, i, width)
             for k in range(width):
                 total[k] = constant[i, k]
-            _add_row(flat, indices, data, indptr[i], indptr[i + 1], total, lanes)
+            add_row(flat, indices, data, indptr[i], indptr[i + 1], total, lanes)
             for k in range(width):
                 out[i, k] = total[k]
 
@@ -191,7 +216,7 @@ def deflated_play(
             _prefetch_row(indptr, indices, flat, i, width)
             for k in range(width):
                 answer[k] = constant[i, k] + twice[i] * shift[k]
-            _add_row(flat, indices, data, indptr[i], indptr[i + 1], answer, lanes)
+            add_row(flat, indices, data, indptr[i], indptr[i + 1], answer, lanes)
             for k in range(width):
                 residual = answer[k] - x[i, k] - once[i] * shift[k]
                 out[i, k] = answer[k]
@@ -223,12 +248,36 @@ def residual(
             _prefetch_row(indptr, indices, flat, i, width)
             for k in range(width):
                 total[k] = constant[i, k] - x[i, k]
-            _add_row(flat, indices, data, indptr[i], indptr[i + 1], total, lanes)
+            add_row(flat, indices, data, indptr[i], indptr[i + 1], total, lanes)
             for k in range(width):
                 out[i, k] = total[k]
                 most[k] = max(most[k], abs(total[k]))
         for k in range(width):
             largest[c, k] = most[k]
+
+
+@_swept
+def follow(
+    indptr: IntArray,
+    indices: IntArray,
+    data: FloatArray,
+    small: FloatArray,
+    rest: FloatArray,
+    x: FloatArray,
+    lanes: tuple[int, ...],
+) -> None:
+    """x += rest + M small."""
+    width = len(lanes)
+    flat = small.reshape(-1)
+    n = x.shape[0]
+    for c in prange((n + CHUNK - 1) // CHUNK):
+        total = np.empty(width)
+        for i in range(c * CHUNK, min(n, (c + 1) * CHUNK)):
+            for k in range(width):
+                total[k] = x[i, k] + rest[i, k]
+            add_row(flat, indices, data, indptr[i], indptr[i + 1], total, lanes)
+            for k in range(width):
+                x[i, k] = total[k]
 
 
 # ---------------------------------------------------------------------- directions of a Krylov method
@@ -258,7 +307,7 @@ def image(
             _prefetch_row(indptr, indices, flat, i, width)
             for k in range(width):
                 total[k] = -x[i, k]
-            _add_row(flat, indices, data, indptr[i], indptr[i + 1], total, lanes)
+            add_row(flat, indices, data, indptr[i], indptr[i + 1], total, lanes)
             for k in range(width):
                 images[slot, i, k] = -total[k]
             for a in range(known):
@@ -368,6 +417,29 @@ def form_communities(
                     community[indices[e]] = found
             found += 1
     return found
+
+
+@compiled
+def propagate_labels(indptr: IntArray, indices: IntArray, data: FloatArray, label: IntArray, weight: FloatArray) -> int:
+    """One after another, every agent takes the label that most of its trust goes to (its own where that is a tie).
+
+    ``weight`` is a vector of zeros, one for each label, and is left so. Returns how many agents changed theirs.
+    """
+    changed = 0
+    for i in range(indptr.shape[0] - 1):
+        for e in range(indptr[i], indptr[i + 1]):
+            weight[label[indices[e]]] += data[e]
+        best = label[i]
+        most = weight[best]
+        for e in range(indptr[i], indptr[i + 1]):
+            if weight[label[indices[e]]] > most:
+                best = label[indices[e]]
+                most = weight[best]
+        for e in range(indptr[i], indptr[i + 1]):
+            weight[label[indices[e]]] = 0.0
+        changed += best != label[i]
+        label[i] = best
+    return changed
 
 
 # ---------------------------------------------------------------------- one agent after another

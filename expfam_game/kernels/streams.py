@@ -55,13 +55,17 @@ class StreamKey:
 
     Notes
     -----
-    The generator is Philox4x32-10 (J. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011). Under
-    a fixed key it is a bijection of 128-bit counters, and the counter is
+    A stream is sixteen lanes of SFC64 (C. Doty-Humphrey's small fast chaotic generator, as in NumPy), taken in turns.
+    The state of a lane is (a, b, c, w), all of 64 bits; a step is a bijection of states, and w counts the steps. Lanes
+    start at w = 1, with c = the key and (a, b) = Philox4x32-10 under this key (J. Salmon et al., "Parallel random
+    numbers: as easy as 1, 2, 3", SC 2011) at the 128-bit counter
 
-        bits 0–31 and 96–111: index,   bits 32–63: block,   bits 64–95: agent,   bits 112–127: branch,
+        bits 0–31: lane,   bits 32–63: block,   bits 64–95: agent,   bits 112–127: branch.
 
-    so two streams of one seed with different (branch, agent, block) never visit the same counter: they are disjoint
-    by construction, for 2^48 counters (2^49 words) each. The streams of different seeds differ in the key.
+    Philox is a bijection of counters, so no two lanes of any (key, branch, agent, block) start in the same state. Two
+    lanes can only be in the same state when their w agree, thus, within 2^64 steps of each, after equally many steps;
+    and then they would have started in the same state. So all streams, of one seed or of seeds with different keys,
+    are disjoint by construction, for 2^64 steps (2^68 words) each.
     """
 
     key: int

@@ -170,6 +170,10 @@ class Recorder:
             desc="rounds", unit=" rounds", delay=2.0, disable=None if progress is None else not progress, leave=False
         )
 
+    def wants_bound(self, step: int) -> bool:
+        """Whether the bound of this round will be kept or shown."""
+        return self._keep or (step % 64 == 0 and not self._bar.disable)
+
     def record(self, step: int, bound: float, regret: float, mean: FloatArray) -> None:
         """Note one round."""
         if self._observe is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,8 +9,8 @@ import numpy as np
 
 from expfam_game._typing import FloatArray
 from expfam_game.game.game import Game
-from expfam_game.kernels.streams import seed_sequence, stream
 from expfam_game.solvers.base import ErrorGauge, Recorder, Solver, finish, interior_start, require, require_integer
+from expfam_game.solvers.sampled_rounds import Rounds
 from expfam_game.solvers.solution import NoiseFloor, Solution, Status
 
 _PREDICTION_LIMIT = 1000
@@ -84,23 +83,28 @@ class SampledPlay(Solver):
     def run(self, game: Game, start: FloatArray | None, recorder: Recorder) -> Solution:
         goal = game.equilibrium_mean
         game.require_interior(goal)
-        gauge = ErrorGauge(game)
-        hear = self._ear(game)
+        gauge, first = ErrorGauge(game), self._first_observed(game)
         mean = interior_start(game) if start is None else start
-        drift, first = mean - goal, self._first_observed(game)
+        drift, predicted = mean - goal, game.n_agents <= _PREDICTION_LIMIT
         squared, expected = np.zeros_like(goal), np.zeros_like(goal)
-        for t, (size, gain) in enumerate(zip(self.sizes(), self.gains())):
-            if not game.family.in_mean_space(mean).all():
-                return finish(game, self, mean, Status.BOUNDARY, t, recorder)
-            mean = mean + gain * (hear(mean, int(size), t) - mean)
-            recorder.record(t + 1, gauge.relative_bound(game._best_response(mean) - mean), float("nan"), mean)
-            drift = (1.0 - gain) * drift + gain * np.asarray(game.weights.off_diagonal @ drift)
-            if t + 1 >= first:
-                squared += (mean - goal) ** 2
-                expected += drift**2
-        rounds = self.rounds - first + 1
+        with Rounds(game, self.exchange, self.method, self.seed) as rounds:
+            for t, (size, gain) in enumerate(zip(self.sizes(), self.gains())):
+                following = rounds.play(mean, int(size), gain, t)
+                if following is None:
+                    return finish(game, self, mean, Status.BOUNDARY, t, recorder)
+                mean = following
+                bound = float("nan")
+                if recorder.wants_bound(t + 1):
+                    bound = gauge.relative_bound(game._best_response(mean) - mean)
+                recorder.record(t + 1, bound, float("nan"), mean)
+                if predicted:
+                    drift = (1.0 - gain) * drift + gain * np.asarray(game.weights.off_diagonal @ drift)
+                if t + 1 >= first:
+                    rounds.add_squares(mean, goal, squared)
+                    expected += drift**2 if predicted else 0.0
+        observed = self.rounds - first + 1
         floor = self.predicted_floor(game, first)
-        noise = NoiseFloor(None if floor is None else floor + expected / rounds, squared / rounds, rounds)
+        noise = NoiseFloor(None if floor is None else floor + expected / observed, squared / observed, observed)
         return finish(game, self, mean, Status.ROUNDS_PLAYED, self.rounds, recorder, noise)
 
     def _first_observed(self, game: Game) -> int:
@@ -111,23 +115,6 @@ class SampledPlay(Solver):
             return self.burn_in + 1
         forgotten = np.log(1e-3) / np.log(max(game.q, 1e-12)) if game.q > 0 else 1.0
         return int(min(np.ceil(forgotten), self.rounds // 2)) + 1
-
-    def _ear(self, game: Game) -> Callable[[FloatArray, int, int], FloatArray]:
-        """The function that turns a profile into everybody's sampled best response."""
-        root, b = seed_sequence(self.seed), game.weights.off_diagonal
-        listeners = np.repeat(np.arange(game.n_agents), np.diff(b.indptr))
-
-        def hear(mean: FloatArray, size: int, t: int) -> FloatArray:
-            theta = game.family.to_natural(mean)
-            if self.exchange == "broadcast":
-                heard = b @ _mean_of_samples(game, theta, size, root, t, self.method)
-            else:
-                draws = _mean_of_samples(game, theta[b.indices], size, root, t, self.method)
-                heard = np.zeros_like(mean)
-                np.add.at(heard, listeners, b.data[:, None] * draws)
-            return np.asarray(game.anchored_data + heard)
-
-        return hear
 
     def predicted_floor(self, game: Game, first: int | None = None) -> FloatArray | None:
         """Variance of each entry of the profile after the last round, from the covariance recursion of T8.
@@ -165,15 +152,3 @@ class SampledPlay(Solver):
             if np.max(spread) < 1e-9:
                 break
         return np.asarray(gain_of_noise @ variance)
-
-
-def _mean_of_samples(
-    game: Game, theta: FloatArray, n: int, root: np.random.SeedSequence, t: int, method: str
-) -> FloatArray:
-    """The average statistic of n samples of each row of θ, in stream t of the root."""
-    if method == "auto":
-        drawn = game.family._sum_law(theta, n, stream(root, t))
-        if drawn is not None:
-            return drawn
-    child = np.random.SeedSequence(root.entropy, spawn_key=(*root.spawn_key, t))
-    return game.family._estimate_by_samples(theta, n, child).mean

@@ -14,7 +14,7 @@ import pytest
 import expfam_game as eg
 from expfam_game import families as f
 from expfam_game.families.base import Family
-from expfam_game.kernels import moments
+from expfam_game.kernels import block_sums, count_moments, gamma_moments
 from expfam_game.kernels.streams import StreamKey, seed_sequence, stream_key
 
 KEY = stream_key(seed_sequence(11))
@@ -54,6 +54,16 @@ FAMILIES: list[tuple[Family, list]] = [
 ]
 IDS = [f"{k}-{family!r}".replace(" ", "") for k, (family, _) in enumerate(FAMILIES)]
 EVERY = pytest.mark.parametrize(("family", "theta"), FAMILIES, ids=IDS)
+
+
+class Streamed(f.DiagonalGaussian):
+    """A family as a user writes one: its samples are streamed through NumPy."""
+
+    def _fused_moments(self, theta, n, key):
+        return None
+
+    def _covariance_draws(self, theta):
+        return None
 
 
 def central_fourth_moments(family: Family, theta: np.ndarray, size: int = 400_000) -> np.ndarray:
@@ -108,13 +118,13 @@ def test_agents_do_not_depend_on_each_other(family, theta):
 
 @EVERY
 def test_threads_do_not_matter(family, theta, monkeypatch):
-    monkeypatch.setattr(moments, "BLOCK", 4096)
-    monkeypatch.setattr(moments, "COUNT_BLOCK", 4096)
-    monkeypatch.setattr(moments, "_WORTH_A_THREAD", 0)
-    monkeypatch.setattr(moments, "_COUNT_WORTH_A_THREAD", 0)
+    monkeypatch.setattr(block_sums, "BLOCK", 4096)
+    monkeypatch.setattr(block_sums, "COUNT_BLOCK", 4096)
+    monkeypatch.setattr(block_sums, "_WORTH_A_THREAD", 0)
+    monkeypatch.setattr(block_sums, "_COUNT_WORTH_A_THREAD", 0)
     results = []
     for threads in (1, 2, 7):
-        monkeypatch.setattr(moments, "default_threads", lambda threads=threads: threads)
+        monkeypatch.setattr(block_sums, "default_threads", lambda threads=threads: threads)
         results.append(family._fused_moments(np.tile(theta, (3, 1)), 70_001, KEY))
     for other in results[1:]:
         assert np.array_equal(results[0][0], other[0])
@@ -128,20 +138,22 @@ def test_order_of_the_tasks_does_not_matter():
         plan = np.array([14_000, 4096, 0, 4, 0], dtype=np.int64)
         out = np.zeros((12, 2))
         for first, last in ranges:
-            moments.exponential_kernel(first, last, plan, np.uint64(KEY.key), out)
+            gamma_moments.exponential_kernel(first, last, plan, np.uint64(KEY.key), out)
         rows.append(out)
     assert np.array_equal(rows[0], rows[1])
     assert np.array_equal(rows[0], rows[2])
 
 
-@pytest.mark.parametrize("n", [1, 2, 959, 960, 961, 1023, 1025, moments.BLOCK - 1, moments.BLOCK, moments.BLOCK + 1])
+@pytest.mark.parametrize(
+    "n", [1, 2, 959, 960, 961, 1023, 1025, block_sums.BLOCK - 1, block_sums.BLOCK, block_sums.BLOCK + 1]
+)
 def test_every_sample_is_counted_once(n):
     """The mean of exponentials from the sums of a reference that draws them block by block."""
     from expfam_game.kernels import philox, samplers
 
     total = []
-    for block, start in enumerate(range(0, n, moments.BLOCK)):
-        size = min(moments.BLOCK, n - start)
+    for block, start in enumerate(range(0, n, block_sums.BLOCK)):
+        size = min(block_sums.BLOCK, n - start)
         state = np.zeros(philox.STATE, np.uint64)
         philox.open_stream(state, np.uint64(KEY.key), 0, 0, block)
         for done in range(0, size, philox.WORDS):
@@ -151,17 +163,17 @@ def test_every_sample_is_counted_once(n):
             total.append(x[:m])
     x = np.concatenate(total)
     assert x.size == n
-    mean, scatter = moments.exponential_moments(np.ones((1, 1)), n, KEY)
+    mean, scatter = gamma_moments.exponential_moments(np.ones((1, 1)), n, KEY)
     assert mean[0, 0] == pytest.approx(x.mean(), rel=1e-12)
     assert scatter[0, 0] == pytest.approx(np.sum((x - x.mean()) ** 2), rel=1e-11, abs=1e-15)
 
 
 def test_waves_are_only_a_matter_of_memory(monkeypatch):
-    monkeypatch.setattr(moments, "BLOCK", 1024)
-    expected = moments.exponential_moments(np.ones((2, 1)), 20_000, KEY)
+    monkeypatch.setattr(block_sums, "BLOCK", 1024)
+    expected = gamma_moments.exponential_moments(np.ones((2, 1)), 20_000, KEY)
     for wave in (1, 3, 1000):
-        monkeypatch.setattr(moments, "_WAVE", wave)
-        assert np.array_equal(moments.exponential_moments(np.ones((2, 1)), 20_000, KEY), expected)
+        monkeypatch.setattr(block_sums, "_WAVE", wave)
+        assert np.array_equal(gamma_moments.exponential_moments(np.ones((2, 1)), 20_000, KEY), expected)
 
 
 def test_factors_of_a_product_have_streams_of_their_own():
@@ -178,8 +190,8 @@ def test_factors_of_a_product_have_streams_of_their_own():
 
 
 def test_product_without_kernels_for_all_factors_is_streamed():
-    family = f.Product([f.Poisson(), f.MarkovChain(k=2, length=3)])
-    theta = family.to_natural(family.reference_mean())
+    family = f.Product([f.Poisson(), Streamed(1)])
+    theta = np.array([0.3, 1.0, -0.5])
     assert family._fused_moments(theta[None], 10, KEY) is None
     estimate = family.estimate_mean(theta, 20_000, 0, method="samples")
     assert np.all(np.abs(estimate.mean - family.to_mean(theta)) < 7.0 * np.sqrt(family.variance(theta) / 20_000))
@@ -187,7 +199,7 @@ def test_product_without_kernels_for_all_factors_is_streamed():
 
 def test_bernoulli_counts_are_whole_and_consistent():
     p = np.array([[1e-300, 0.3, 0.5]])
-    mean, scatter = moments.bernoulli_moments(p, np.array([[False, True, False]]), 1000, KEY)
+    mean, scatter = count_moments.bernoulli_moments(p, np.array([[False, True, False]]), 1000, KEY)
     assert np.array_equal(np.rint(mean * 1000), mean * 1000)
     assert np.allclose(scatter, 1000 * mean * (1 - mean), rtol=1e-12)
     assert mean[0, 0] == 0.0
@@ -195,7 +207,7 @@ def test_bernoulli_counts_are_whole_and_consistent():
 
 def test_histogram_in_any_order_of_the_cells():
     weights = np.array([[0.1, 0.5, 0.0, 0.4]])
-    counts = moments.histogram(weights, 10**5, KEY)
+    counts = count_moments.histogram(weights, 10**5, KEY)
     assert counts.sum() == 10**5
     assert counts[0, 2] == 0.0
     assert np.all(np.abs(counts - 1e5 * weights) <= 7.0 * np.sqrt(1e5 * weights * (1 - weights)))
@@ -247,6 +259,59 @@ def test_single_samples_of_other_laws():
     assert np.all(np.min(np.abs(rows[:, None] - TABLE).max(axis=2), axis=1) < 1e-12)
 
 
+@pytest.mark.parametrize("shape", [1e-6, 0.999, 1.0, 3.0, 1e6, 1e12])
+def test_gamma_moments_of_any_shape(shape):
+    theta, n = np.array([shape, -2.0 * shape]), 100_000
+    mean, scatter = f.Gamma()._fused_moments(theta[None], n, KEY)
+    variance = f.Gamma().variance(theta)
+    assert np.all(np.abs(mean[0] - f.Gamma().to_mean(theta)) <= 7.0 * np.sqrt(variance / n))
+    if shape > 0.5:  # below, the fourth moment of x is too large for a bound to mean anything
+        assert np.all(np.abs(scatter[0] / n / variance - 1.0) <= 7.0 * np.sqrt(20.0 / n))
+
+
+@pytest.mark.parametrize(
+    "alpha",
+    [[1e-6, 1e-3], [1e-3, 1e-3, 1e-3], [0.3, 0.2], [1e6, 1e-3], [1e12, 1.0, 1.0], [1e12, 1e12], [1.0] * 5, [0.24] * 9],
+    ids=str,
+)
+def test_dirichlet_moments_of_any_concentrations(alpha):
+    """Shares that are nearly certain, that underflow, and plain ones: each to the scale of its own deviation."""
+    alpha, n = np.array(alpha), 50_000
+    family = f.Dirichlet(alpha.size)
+    mean, scatter = family._fused_moments(alpha[None], n, KEY)
+    exact, variance = family.to_mean(alpha), family.variance(alpha)
+    assert np.all(np.isfinite(mean))
+    assert np.all(mean < 0.0)
+    bulk = variance < 100.0 * exact**2  # elsewhere a mean of so few samples has no nearly normal law
+    assert np.all((np.abs(mean[0] - exact) <= 7.0 * np.sqrt(variance / n))[bulk])
+    assert bulk.any()
+    assert np.all(scatter > 0.0)
+
+
+@pytest.mark.parametrize("alpha", [[2.0, 3.0, 1.5], [0.5, 0.7, 1.3], [0.1, 0.2, 0.05]])
+def test_errors_of_shares_go_together(alpha):
+    """The covariance of the errors of 500 estimates: the shares of a sample come from the same variates."""
+    family, alpha = f.Dirichlet(3), np.array(alpha)
+    agents, n = 500, 200
+    mean, _ = family._fused_moments(np.tile(alpha, (agents, 1)), n, KEY)
+    errors = (mean - family.to_mean(alpha)) * np.sqrt(n)
+    exact = family.fisher_information(alpha)
+    spread = np.sqrt(3.5 * np.outer(np.diag(exact), np.diag(exact)) / agents)
+    assert np.all(np.abs(errors.T @ errors / agents - exact) < 7.0 * spread)
+
+
+@pytest.mark.parametrize("n", [4095, 4096])
+def test_von_mises_with_and_without_a_table(n):
+    """Errors of 300 agents on either side of the number of samples from which a table is made."""
+    theta, family = np.array([1.5, -0.7]), f.VonMises()
+    mean, scatter = family._fused_moments(np.tile(theta, (300, 1)), n, KEY)
+    variance = family.variance(theta)
+    z = (mean - family.to_mean(theta)) * np.sqrt(n / variance)
+    assert np.all(np.abs(np.mean(z**2, axis=0) - 1.0) < 7.0 * np.sqrt(2.1 / 300))
+    assert np.all(np.abs(z.mean(axis=0)) < 7.0 / np.sqrt(300))
+    assert np.all(np.abs(scatter.mean(axis=0) / n / variance - 1.0) < 7.0 * np.sqrt(20.0 / (300 * n)))
+
+
 def test_shape_of_one_hundredth_keeps_its_logarithm():
     """NumPy and JAX return −∞: log x underflows in them. The truth is ψ(0.01) = −100.56."""
     estimate = f.Gamma().estimate_mean([0.01, -1.0], 10**6, 1, method="samples")
@@ -255,16 +320,16 @@ def test_shape_of_one_hundredth_keeps_its_logarithm():
 
 
 def test_key_is_all_that_matters():
-    one = moments.exponential_moments(np.ones((1, 1)), 100, StreamKey(5))
-    assert np.array_equal(one, moments.exponential_moments(np.ones((1, 1)), 100, StreamKey(5, 0)))
-    assert not np.array_equal(one, moments.exponential_moments(np.ones((1, 1)), 100, StreamKey(6)))
+    one = gamma_moments.exponential_moments(np.ones((1, 1)), 100, StreamKey(5))
+    assert np.array_equal(one, gamma_moments.exponential_moments(np.ones((1, 1)), 100, StreamKey(5, 0)))
+    assert not np.array_equal(one, gamma_moments.exponential_moments(np.ones((1, 1)), 100, StreamKey(6)))
 
 
 def test_using_a_family_loads_no_moment_kernel():
     code = (
         "import expfam_game as eg, sys; g = eg.families.Gamma(); g.to_mean([1.0, -1.0]); g.sample([1.0, -1.0], 3, 0);"
         "eg.families.Poisson().estimate_mean([0.0], 5, 0);"
-        "assert 'expfam_game.kernels.moments' not in sys.modules"
+        "assert not [name for name in sys.modules if name.startswith('expfam_game.kernels') and name.endswith('_moments')]"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 
@@ -279,10 +344,10 @@ def test_nothing_breaks_where_no_cache_can_be_written(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("")
     code = (
-        "import expfam_game as eg; from expfam_game.kernels import moments;"
+        "import expfam_game as eg; from expfam_game.kernels import gamma_moments;"
         f"assert eg.__file__.startswith({str(tmp_path)!r});"
         "print(repr(float(eg.families.Exponential().estimate_mean([-1.0], 1000, 0, method='samples').mean[0])));"
-        "print(type(moments.exponential_kernel._cache).__name__)"
+        "print(type(gamma_moments.exponential_kernel._cache).__name__)"
     )
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("NUMBA", "XDG"))}
     home = {"HOME": str(blocked), "XDG_CACHE_HOME": str(blocked), "NUMBA_CACHE_DIR": str(blocked / "deeper")}
@@ -305,7 +370,7 @@ def test_covariance_is_that_of_the_samples(n):
     from expfam_game.families.base import _BLOCK
     from expfam_game.kernels.streams import stream
 
-    family, theta = f.DiagonalGaussian(2), f.DiagonalGaussian(2).from_moments([1.0, 50.0], [2.0, 0.1])
+    family, theta = Streamed(2), f.DiagonalGaussian(2).from_moments([1.0, 50.0], [2.0, 0.1])
     estimate = family.estimate_mean(np.array([theta, theta]), n, 4, method="samples", covariance=True)
     sizes = [min(_BLOCK, n - start) for start in range(0, n, _BLOCK)]
     blocks = [family._sample_statistic(theta, size, stream(seed_sequence(4), 1, b)) for b, size in enumerate(sizes)]

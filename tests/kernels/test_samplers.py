@@ -7,9 +7,9 @@ import math
 import mpmath
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import integrate, stats
 
-from expfam_game.kernels import philox, samplers
+from expfam_game.kernels import counting, elementary, philox, samplers
 
 CERTAIN = 1e-9
 N = 200_000
@@ -99,26 +99,26 @@ def test_logarithms_and_exponential():
         1.0 + 2.0**-52,
     ]:
         exact = mpmath.log(mpmath.mpf(float(x)))
-        assert abs(samplers.fast_log(float(x)) - exact) <= 2.0**-52 * abs(exact)
+        assert abs(elementary.fast_log(float(x)) - exact) <= 2.0**-52 * abs(exact)
     with mpmath.workdps(40):
         for x in [*-np.exp(rng.uniform(-30.0, math.log(708.0), 300)), 0.0, 700.0]:
             exact = mpmath.exp(mpmath.mpf(float(x)))
-            assert abs(samplers.fast_exp(float(x)) - exact) <= 2.0**-51 * exact
+            assert abs(elementary.fast_exp(float(x)) - exact) <= 2.0**-51 * exact
         for t in np.exp(rng.uniform(-80.0, 80.0, 300)):
             exact = mpmath.log1p(mpmath.mpf(float(t)))
-            assert abs(samplers.fast_log1p(float(t)) - exact) <= 2.0**-50 * exact
-    assert samplers.fast_exp(-709.0) == samplers.fast_exp(-1e300) == 0.0
+            assert abs(elementary.fast_log1p(float(t)) - exact) <= 2.0**-50 * exact
+    assert elementary.fast_exp(-709.0) == elementary.fast_exp(-1e300) == 0.0
 
 
 def test_uniform_ends():
-    assert samplers.uniform_of(np.uint64(0)) == 2.0**-53
-    assert samplers.uniform_of(np.uint64(2**64 - 1)) == 1.0 - 2.0**-53
+    assert elementary.uniform_of(np.uint64(0)) == 2.0**-53
+    assert elementary.uniform_of(np.uint64(2**64 - 1)) == 1.0 - 2.0**-53
 
 
 def test_quarter_turn():
     for word in (0, 1 << 61, (1 << 62) - 1, 123 << 50):
         angle = (((word >> 10) & (2**52 - 1)) + 0.5) * 2.0**-52 - 0.5
-        sine, cosine = samplers.quarter_turn(np.uint64(word))
+        sine, cosine = elementary.quarter_turn(np.uint64(word))
         assert sine == pytest.approx(math.sin(angle * math.pi / 2), rel=1e-15, abs=1e-16)
         assert cosine == pytest.approx(math.cos(angle * math.pi / 2), rel=1e-15)
 
@@ -144,6 +144,45 @@ def test_exponential(stream):
 def test_log_gamma(shape):
     x = np.exp(Stream(3).log_gamma(shape))
     assert_uniform(np.clip(stats.gamma.cdf(x, shape), 0.0, 1.0))
+
+
+@pytest.mark.parametrize("shape", [1e10, 1e12])
+def test_log_gamma_of_huge_shapes(shape):
+    """x − shape over √shape is normal up to a skewness of 2/√shape."""
+    deviation = np.expm1(Stream(16).log_gamma(shape) - math.log(shape)) * math.sqrt(shape)
+    assert_uniform(stats.norm.cdf(deviation + 1.0 / (3.0 * math.sqrt(shape))))
+
+
+@pytest.mark.parametrize("shape", [1.0, 1.01, 1.5, 2.5, 10.0, 100.0])
+def test_bound_that_spares_logarithms(shape):
+    """1 − 0.0331 (2/3)/d z⁴ lies below the probability of acceptance, and below zero where v ≤ 0."""
+    d = shape - 1.0 / 3.0
+    steep = 0.0331 * (2.0 / 3.0) / d
+    z = np.concatenate([-np.geomspace(0.1, 9.0, 20_001), np.geomspace(0.1, 9.0, 20_001)])
+    v = 1.0 + z / math.sqrt(9.0 * d)
+    inside = v > 0.0
+    z, v = z[inside], v[inside]
+    log_probability = 0.5 * z**2 + d * (1.0 - v**3 + 3.0 * np.log(v))
+    assert np.all(np.exp(log_probability) >= 1.0 - steep * z**4 - 1e-12)
+    assert 1.0 - steep * 81.0 * d * d < 0.0
+    assert -np.expm1(log_probability).min() >= 0.0
+
+
+@pytest.mark.parametrize("shape", [1.0, 2.5, 50.0])
+def test_share_of_accepted_roots(shape):
+    """The exact probability of acceptance, by quadrature, over candidates that come a buffer at a time."""
+    d, stream = shape - 1.0 / 3.0, Stream(17)
+    c, rounds = 1.0 / math.sqrt(9.0 * d), 300
+    roots, arguments = np.empty(philox.WORDS), (stream.z, stream.words, stream.accepted)
+    accepted = sum(samplers.propose_roots(d, philox.WORDS, *arguments, roots, stream.state) for _ in range(rounds))
+
+    def density(z):
+        v = 1.0 + c * z
+        return math.exp(d * (1.0 - v**3 + 3.0 * math.log(v))) / math.sqrt(2.0 * math.pi)
+
+    p = integrate.quad(density, -min(1.0 / c, 40.0) * (1.0 - 1e-12), 40.0, points=[0.0], limit=200)[0]
+    assert stats.binomtest(int(accepted), rounds * philox.WORDS, p).pvalue > CERTAIN
+    assert samplers.surely_accepted(shape) <= philox.WORDS * p
 
 
 @pytest.mark.parametrize("shape", [1e-2, 1e-6])
@@ -191,7 +230,7 @@ def test_concentrated_von_mises(kappa):
 @pytest.mark.parametrize("p", [1e-300, 1e-10, 0.01, 1 / 3, 0.5, 0.75, 1.0 - 2.0**-53, 1.0])
 @pytest.mark.parametrize("n", [1, 63, 1000])
 def test_count_successes(p, n):
-    counts = Stream(8).draws(samplers.count_successes, p, n, n=20_000)
+    counts = Stream(8).draws(counting.count_successes, p, n, n=20_000)
     assert counts.min() >= 0
     assert counts.max() <= n
     law = stats.binom(n, p)
@@ -219,7 +258,7 @@ def test_count_successes_decides_bit_by_bit():
             if p >= 1.0:
                 p, successes = p - 1.0, successes + left - undecided
             left = undecided
-        assert samplers.count_successes(0.625, n, stream.words, stream.state) == successes
+        assert counting.count_successes(0.625, n, stream.words, stream.state) == successes
 
 
 @pytest.mark.parametrize(
@@ -230,7 +269,7 @@ def test_count_successes_decides_bit_by_bit():
 def test_histogram(weights):
     stream, n = Stream(10), 10**6
     counts = np.zeros(len(weights), np.int64)
-    samplers.fill_histogram(counts, samplers.tail_sums(np.array(weights)), n, stream.words, stream.state)
+    counting.fill_histogram(counts, counting.tail_sums(np.array(weights)), n, stream.words, stream.state)
     assert counts.sum() == n
     p = np.array(weights) / np.sum(weights)
     keep = p * n > 20.0
@@ -246,7 +285,7 @@ def test_histograms_of_single_draws():
     total = np.zeros(4, np.int64)
     for _ in range(N):
         counts = np.zeros(4, np.int64)
-        samplers.fill_histogram(counts, samplers.tail_sums(weights), 1, stream.words, stream.state)
+        counting.fill_histogram(counts, counting.tail_sums(weights), 1, stream.words, stream.state)
         assert counts.sum() == 1
         total += counts
     assert stats.chisquare(total, weights * N).pvalue > CERTAIN
@@ -254,7 +293,7 @@ def test_histograms_of_single_draws():
 
 @pytest.mark.parametrize("rate", [1e-300, 1e-10, 0.3, 4.0, 100.5, 9999.0])
 def test_poisson_cells(rate):
-    values, weights = samplers.poisson_cells(rate)
+    values, weights = counting.poisson_cells(rate)
     assert np.all(np.diff(weights) <= 0.0)
     assert np.unique(values).size == values.size
     with mpmath.workdps(40):
@@ -271,7 +310,7 @@ def test_poisson_cells(rate):
 
 @pytest.mark.parametrize(("trials", "p"), [(1, 0.5), (7, 0.01), (1000, 0.3), (10**12, 1e-10), (10**6, 0.005)])
 def test_binomial_cells(trials, p):
-    values, weights = samplers.binomial_cells(float(trials), p)
+    values, weights = counting.binomial_cells(float(trials), p)
     assert values.min() >= 0
     assert values.max() <= trials
     assert np.all(np.diff(weights) <= 0.0)
@@ -281,17 +320,17 @@ def test_binomial_cells(trials, p):
 
 @pytest.mark.parametrize("rate", [1e-10, 0.2, 3.0, 9.99])
 def test_small_poisson(rate):
-    assert_counts(Stream(12).draws(samplers.next_poisson, rate), stats.poisson(rate))
+    assert_counts(Stream(12).draws(counting.next_poisson, rate), stats.poisson(rate))
 
 
 @pytest.mark.parametrize("rate", [10.0, 47.3, 1e4, 1e8, 1e12])
 def test_large_poisson(rate):
-    assert_counts(Stream(13).draws(samplers.next_poisson, rate), stats.poisson(rate))
+    assert_counts(Stream(13).draws(counting.next_poisson, rate), stats.poisson(rate))
 
 
 @pytest.mark.parametrize(("trials", "p"), [(100, 0.3), (10**6, 0.5), (10**12, 1e-8), (10**12, 0.3)])
 def test_large_binomial(trials, p):
-    draws = Stream(14).draws(samplers.next_large_binomial, float(trials), p)
+    draws = Stream(14).draws(counting.next_large_binomial, float(trials), p)
     assert draws.max() <= trials
     assert_counts(draws, stats.binom(trials, p))
 
@@ -303,4 +342,4 @@ def test_probabilities_of_large_poisson_laws(rate):
         for z in (-6.0, -0.3, 0.0, 5.0):
             x = math.floor(rate + z * math.sqrt(rate))
             exact = x * mpmath.log(rate) - rate - mpmath.loggamma(mpmath.mpf(x) + 1)
-            assert samplers._log_poisson_pmf(float(x), rate) == pytest.approx(float(exact), abs=1e-9)
+            assert counting._log_poisson_pmf(float(x), rate) == pytest.approx(float(exact), abs=1e-9)

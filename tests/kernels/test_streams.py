@@ -26,14 +26,18 @@ def philox_reference(counter: list[int], key: list[int], bits: int) -> list[int]
     return x
 
 
-def words_of(
-    key: int = 0, branch: int = 0, agent: int = 0, block: int = 0, n: int = philox.WORDS, start: int = 0
-) -> np.ndarray:
+def words_of(key: int = 0, branch: int = 0, agent: int = 0, block: int = 0, n: int = philox.WORDS) -> np.ndarray:
     state, words = np.zeros(philox.STATE, np.uint64), np.empty(n, np.uint64)
     philox.open_stream(state, np.uint64(key), branch, agent, block)
-    state[4] = start
     philox.fill_words(words, state)
     return words
+
+
+def keyed_words(key: int, branch: int, agent: int, block: int, n: int, start: int) -> tuple[np.ndarray, np.ndarray]:
+    """The two halves of Philox's output at n counters."""
+    low, high = np.empty(n, np.uint64), np.empty(n, np.uint64)
+    philox.fill_philox(low, high, *(np.uint64(part) for part in (key, branch, agent, block, start)))
+    return low, high
 
 
 def test_reference_is_numpys_philox_at_64_bits():
@@ -59,32 +63,66 @@ def test_published_vectors(counter, key, expected):
     assert philox_reference(counter, key, 32) == expected
     c0, c1, c2, c3 = counter
     index = c0 | ((c3 & 0xFFFF) << 32)
-    low, high = words_of(key[0] | (key[1] << 32), c3 >> 16, c2, c1, n=2, start=index)
-    assert [int(low) & 0xFFFFFFFF, int(low) >> 32, int(high) & 0xFFFFFFFF, int(high) >> 32] == expected
+    low, high = (int(part[0]) for part in keyed_words(key[0] | (key[1] << 32), c3 >> 16, c2, c1, 1, index))
+    assert [low & 0xFFFFFFFF, low >> 32, high & 0xFFFFFFFF, high >> 32] == expected
 
 
-def test_every_word_is_the_reference_at_its_counter():
+def test_philox_is_the_reference_at_every_counter():
     rng = np.random.default_rng(0)
     for _ in range(5):
         key, agent, block = (int(v) for v in rng.integers(0, 2**32, 3))
         branch, start = int(rng.integers(0, 2**16)), int(rng.integers(0, 2**47)) | 0xFFFFFFF0  # the low half wraps
-        words = words_of(key | (key << 32), branch, agent, block, 64, start)
+        low, high = keyed_words(key | (key << 32), branch, agent, block, 32, start)
         for i in range(32):
             index = start + i
             counter = [index & 0xFFFFFFFF, block, agent, (branch << 16) | (index >> 32)]
             x = philox_reference(counter, [key, key], 32)
-            assert [int(words[i]), int(words[32 + i])] == [x[0] | (x[1] << 32), x[2] | (x[3] << 32)]
+            assert [int(low[i]), int(high[i])] == [x[0] | (x[1] << 32), x[2] | (x[3] << 32)]
 
 
-def test_streams_continue_and_are_independent_of_the_buffer():
+def test_lanes_are_numpys_sfc64_from_the_documented_states():
+    """c is the key, (a, b) Philox at (lane, block, agent, branch), w = 1, and twelve steps are left out."""
+    key, branch, agent, block = 0x0123456789ABCDEF, 5, 77, 2**31 + 9
+    words = words_of(key, branch, agent, block, 64 * philox.LANES).reshape(64, philox.LANES)
+    for lane in range(philox.LANES):
+        x = philox_reference([lane, block, agent, branch << 16], [key & 0xFFFFFFFF, key >> 32], 32)
+        generator = np.random.SFC64()
+        a, b = x[0] | (x[1] << 32), x[2] | (x[3] << 32)
+        generator.state = generator.state | {"state": {"state": np.array([a, b, key, 1], np.uint64)}}
+        assert np.array_equal(generator.random_raw(76)[12:], words[:, lane])
+
+
+def test_a_step_can_be_undone():
+    """So that a step is a bijection of states, on which the proof that streams are disjoint rests."""
+    rng, mask = np.random.default_rng(3), (1 << 64) - 1
+    for _ in range(100):
+        a, b, c, w = (int(v) for v in rng.integers(0, 2**64, 4, dtype=np.uint64))
+        out = (a + b + w) & mask
+        after = [b ^ (b >> 11), (c + (c << 3)) & mask, ((((c << 24) | (c >> 40)) & mask) + out) & mask, (w + 1) & mask]
+        generator = np.random.SFC64()
+        generator.state = generator.state | {"state": {"state": np.array([a, b, c, w], np.uint64)}}
+        assert generator.random_raw() == out
+        assert generator.state["state"]["state"].tolist() == after
+        old_b = after[0]
+        for _ in range(6):  # 11 more bits of b are right after each turn
+            old_b = after[0] ^ (old_b >> 11)
+        old_c = after[1] * pow(9, -1, 1 << 64) & mask
+        old_w = (after[3] - 1) & mask
+        old_out = (after[2] - (((old_c << 24) | (old_c >> 40)) & mask)) & mask
+        assert [(old_out - old_b - old_w) & mask, old_b, old_c, old_w] == [a, b, c, w]
+
+
+def test_streams_continue_and_cut_rows_are_dropped():
     state, words = np.zeros(philox.STATE, np.uint64), np.empty(64, np.uint64)
     philox.open_stream(state, np.uint64(9), 1, 2, 3)
-    halves = []
-    for _ in range(4):
-        philox.fill_words(words, state)
-        halves.append(words.reshape(2, 32).copy())
-    whole = words_of(9, 1, 2, 3, 256).reshape(2, 128)
-    assert np.array_equal(np.concatenate(halves, axis=1), whole)
+    parts = []
+    for size in (64, 64, 30, 2, 16):
+        philox.fill_words(words[:size], state)
+        parts.append(words[:size].copy())
+    whole = words_of(9, 1, 2, 3, 128 + 32 + 16 + 16)
+    starts = (0, 64, 128, 160, 176)
+    for part, start in zip(parts, starts):
+        assert np.array_equal(part, whole[start : start + part.size])
 
 
 def test_keys():
@@ -98,7 +136,7 @@ def test_single_words_and_tosses():
     philox.open_stream(state, np.uint64(1), 0, 0, 0)
     drawn = [int(philox.next_word(words, state)) for _ in range(philox.WORDS + 5)]
     assert drawn[: philox.WORDS] == words_of(1).tolist()
-    assert drawn[philox.WORDS :] == words_of(1, start=philox.WORDS // 2).tolist()[:5]
+    assert drawn[philox.WORDS :] == words_of(1, n=2 * philox.WORDS).tolist()[philox.WORDS : philox.WORDS + 5]
     philox.open_stream(state, np.uint64(1), 0, 0, 0)
     n = 64 * (philox.WORDS - 1) + 17
     expected = sum(w.bit_count() for w in drawn[: philox.WORDS - 1]) + (drawn[philox.WORDS - 1] >> 47).bit_count()
@@ -110,7 +148,12 @@ def test_single_words_and_tosses():
 
 
 def interleaved(kind: str) -> np.ndarray:
-    """Words of 64 streams that differ in one part of their counter or in the seed, taken in turns."""
+    """Words of 64 streams that differ in one part of their counter or in the seed, taken in turns.
+
+    "lanes" are the words of one stream in their order: neighbours come from different lanes.
+    """
+    if kind == "lanes":
+        return words_of(77, n=64 * 16384)
     streams = {
         "agents": [words_of(77, agent=k, n=16384) for k in range(64)],
         "blocks": [words_of(77, block=k, n=16384) for k in range(64)],
@@ -120,7 +163,7 @@ def interleaved(kind: str) -> np.ndarray:
     return np.stack(streams, axis=1).ravel()
 
 
-@pytest.fixture(scope="module", params=["agents", "blocks", "branches", "seeds"])
+@pytest.fixture(scope="module", params=["lanes", "agents", "blocks", "branches", "seeds"])
 def words(request):
     return interleaved(request.param)
 
@@ -135,7 +178,7 @@ def test_bits_are_fair_and_uncorrelated(words):
     bits = ((words[:, None] >> np.arange(64, dtype=np.uint64)) & np.uint64(1)).astype(np.float64) * 2.0 - 1.0
     n = len(bits)
     assert 2.0 * 64 * stats.norm.sf(np.abs(bits.mean(axis=0)).max() * np.sqrt(n)) > CERTAIN
-    for lag in (1, 63, 64):
+    for lag in (1, 16, 63, 64):
         correlation = bits[:-lag].T @ bits[lag:] / np.sqrt(n - lag)  # every bit against every bit of a later word
         assert 2.0 * 64**2 * stats.norm.sf(np.abs(correlation).max()) > CERTAIN
 
@@ -144,7 +187,7 @@ def test_pairs_fill_the_square_evenly(words):
     """Serial test: neighbours come from different streams."""
     for shift in (52, 20, 0):
         high = ((words >> np.uint64(shift)) & np.uint64(0xFF)).astype(np.int64)
-        for lag in (1, 64):
+        for lag in (1, 16, 64):
             counts = np.bincount(high[:-lag:2] * 256 + high[lag::2][: len(high[:-lag:2])], minlength=1 << 16)
             assert stats.chisquare(counts).pvalue > CERTAIN
             assert stats.chisquare(counts).pvalue < 1.0 - CERTAIN

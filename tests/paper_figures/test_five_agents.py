@@ -171,7 +171,7 @@ def test_full_plan_covers_what_is_asked():
         "large complete",
         "large ring",
         *(f"small {graph}" for graph in five_agents.GRAPHS),
-        "skewed",
+        *(f"Dirichlet({skew:g})" for skew in five_agents.SKEWS),
         "two kinds",
     ):
         assert sorted(game.seed for game in games if game.name == name) == [0, 1, 2]
@@ -218,4 +218,5 @@ def test_quick_figure_is_written(small_digits, tmp_path, monkeypatch):
     assert not made.problem, made.trace
     assert json.loads((tmp_path / "five_agents.json").read_text()) == saved
     games = {row["game"]["name"] for row in saved["series"]["games"]}
-    assert games == {"long", "two kinds", "four kinds", "skewed", *(f"small {graph}" for graph in five_agents.GRAPHS)}
+    small = {f"small {graph}" for graph in five_agents.GRAPHS} | {f"Dirichlet({skew:g})" for skew in five_agents.SKEWS}
+    assert games == {"long", "two kinds", "four kinds", *small}
