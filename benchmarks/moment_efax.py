@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 from collections.abc import Callable
 from functools import cache
@@ -20,15 +21,14 @@ def efax_peer(case: Case) -> EfaxPeer | None:
     """efax's contestant in a case; None where efax is not installed or has no such law."""
     if importlib.util.find_spec("efax") is None or importlib.util.find_spec("jax") is None:
         return None
-    import jax
-
+    jax: Any = importlib.import_module("jax")
     jax.config.update("jax_enable_x64", True)
     made = _distribution(case)
     return None if made is None else _peer(*made)
 
 
 def _peer(distribution: Any, statistic: Callable[[Any], Any]) -> EfaxPeer:
-    import jax
+    jax: Any = importlib.import_module("jax")
 
     @cache
     def compiled(n: int) -> Any:
@@ -39,8 +39,8 @@ def _peer(distribution: Any, statistic: Callable[[Any], Any]) -> EfaxPeer:
 
 def _distribution(case: Case) -> tuple[Any, Callable[[Any], Any]] | None:
     """efax's natural parameters of a case, and the statistic of an array of samples in this package's order."""
-    import efax
-    import jax.numpy as jnp
+    efax: Any = importlib.import_module("efax")
+    jnp: Any = importlib.import_module("jax.numpy")
 
     theta = jnp.asarray(case.theta)
 
@@ -64,20 +64,20 @@ def _distribution(case: Case) -> tuple[Any, Callable[[Any], Any]] | None:
         return efax.ExponentialNP(theta[0]), column
     if kind == "Gamma":
         return efax.GammaNP(theta[1], theta[0] - 1.0), log_and_self
-    if kind in ("Beta", "Dirichlet"):
-        return (efax.BetaNP if kind == "Beta" else efax.DirichletNP)(theta - 1.0), jnp.log
+    if kind == "Beta":
+        return efax.BetaNP(theta - 1.0), lambda x: jnp.stack([jnp.log(x), jnp.log1p(-x)], axis=-1)
+    if kind == "Dirichlet":  # efax leaves the last share out
+        return efax.DirichletNP(theta - 1.0), lambda x: jnp.log(jnp.append(x, 1.0 - x.sum(-1, keepdims=True), -1))
     if kind == "DiagonalGaussian":
         return efax.MultivariateDiagonalNormalNP(theta[:16], theta[16:]), self_and_square
     if kind == "Gaussian full":
         return _full_gaussian(case)
-    if kind == "von Mises":
-        return efax.VonMisesFisherNP(theta), lambda x: x
     return None
 
 
 def _full_gaussian(case: Case) -> tuple[Any, Callable[[Any], Any]]:
-    import efax
-    import jax.numpy as jnp
+    efax: Any = importlib.import_module("efax")
+    jnp: Any = importlib.import_module("jax.numpy")
 
     upper = np.triu_indices(16)
     mu = case.family.to_mean(case.theta)

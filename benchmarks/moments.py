@@ -48,8 +48,8 @@ Columns (all times are CPU time of all threads together, medians over the repeti
   vs NumPy   time of NumPy's Generator with a vectorised statistic, over ours
   vs SciPy   the same for scipy.stats (a tenth of the samples, scaled); — where it has no such law
   vs efax    the same for efax on JAX (compiled, in double precision); — where it is not installed or has no such law
-  vs floor   our time over that of the random numbers alone, drawn by the same generator in the same run
-  at large S the same at the largest number of samples of the curve, where fixed costs no longer count
+  vs floor   our time over that of the random numbers alone, drawn by the same generator in the same run; after the
+             stroke the same at the largest number of samples of the curve, where fixed costs no longer count
   floor      which numbers one sample needs: "bits" fair coin tosses, "normals", "exponentials", "words" of 64 bits
   ours       CPU milliseconds for one estimate
   ns/sample  the same per sample
@@ -60,7 +60,7 @@ Columns (all times are CPU time of all threads together, medians over the repeti
 """
 
 HEADINGS = (
-    "family", "vs NumPy", "vs SciPy", "vs efax", "vs floor", "at large S", "floor", "ours", "ns/sample", "S^", "spread",
+    "family", "vs NumPy", "vs SciPy", "vs efax", "vs floor", "floor", "ours", "ns/sample", "S^", "spread",
     "sum law", "error",
 )  # fmt: skip
 
@@ -183,7 +183,9 @@ def measure(case: Case, n: int, repeats: int, seed: int, least: float = _LEAST, 
         case.name,
         n,
         medians["ours"],
-        *(medians.get(name, float("nan")) for name in PEERS),
+        medians["numpy"],
+        medians.get("scipy", float("nan")),
+        medians.get("efax", float("nan")),
         medians["floor"],
         case.floor,
         float(np.ptp(times["ours"])) / medians["ours"],
@@ -240,13 +242,12 @@ def show(results: list[Result], screen: Console) -> None:
     """Ratios first."""
     table = Table(title=f"mean statistic of {results[0].samples:,} samples: ratios first", title_justify="left")
     for heading in HEADINGS:
-        table.add_column(heading, justify="left" if heading in ("family", "floor") else "right")
+        table.add_column(heading, justify="left" if heading in ("family", "floor") else "right", no_wrap=True)
     for r in results:
         table.add_row(
             r.name,
             *(f"{number(getattr(r, name) / r.ours, '.1f')}" for name in PEERS),
-            f"{r.ours / r.floor:.2f}",
-            f"{r.floor_ratio_at_large_s:.2f}",
+            f"{r.ours / r.floor:.3g} / {r.floor_ratio_at_large_s:.3g}",
             " + ".join(f"{count:.3g} {kind}" for kind, count in r.floor_numbers.items()),
             f"{1e3 * r.ours:.3g} ms",
             number(1e9 * r.ours / r.samples),

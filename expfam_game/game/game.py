@@ -137,8 +137,8 @@ class Game:
                         means[agent], counts[agent] = _streamed_mean(self.family, samples, agent)
                     if counts[agent] == 0:
                         self._require_no_trust(agent, "has no data")
-            for agent in np.flatnonzero(counts[rows] == 0):
-                self._require_no_trust(first + int(agent), "has no data")
+            for missing in np.flatnonzero(counts[rows] == 0):
+                self._require_no_trust(first + int(missing), "has no data")
             bar.update(len(batch))
         bar.close()
         return means, counts

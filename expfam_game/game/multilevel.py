@@ -15,8 +15,8 @@ Brezina 1996), and the corrected round is the preconditioner of a truncated gene
 2008). Every column has its own step lengths. Nothing depends on the number of threads: results are bitwise the same.
 
 A round takes one sweep over the weights, or over those of the reduced game, which are up to twice as many between fewer
-agents. Rounds to a residual of 1e-8, whatever the self-weights: at most 20 on random and power-law graphs, rings and
-communities, 25 on grids, at 10⁴ to 10⁶ agents (``benchmarks.scaling``). Small-world graphs, rings with a few shortcuts,
+agents. Rounds to a residual of 1e-8 at 10⁵ agents, for self-weights from 0.5 to 0.0001: at most 20 on random and power-law
+graphs, 22 on rings and communities, 23 on grids (``benchmarks.scaling``). Small-world graphs, rings with a few shortcuts,
 take some 40. Trees are left to LU: communities do not shorten play on them.
 """
 

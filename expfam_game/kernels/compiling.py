@@ -62,7 +62,14 @@ def compile_with(function: Callable[P, R], **options: Any) -> Callable[P, R]:
 # ---------------------------------------------------------------------- wide vectors
 
 
-class _WideLower(Lower):  # type: ignore[misc]
+_lower: Any = Lower  # numba's compiler is not typed
+_lowering: Any = NativeLowering
+_manager: Any = PassManager
+_default: Any = DefaultPassBuilder
+_registered: Any = register_pass
+
+
+class _WideLower(_lower):  # type: ignore[misc]
     """Lowers to a function that may use 512-bit registers."""
 
     def setup_function(self, fndesc: Any) -> None:
@@ -70,8 +77,8 @@ class _WideLower(Lower):  # type: ignore[misc]
         set.add(self.function.attributes, '"prefer-vector-width"="512"')  # llvmlite's own ``add`` knows no such name
 
 
-@register_pass(mutates_CFG=True, analysis_only=False)
-class _WideLowering(NativeLowering):  # type: ignore[misc]
+@_registered(mutates_CFG=True, analysis_only=False)
+class _WideLowering(_lowering):  # type: ignore[misc]
     _name = "wide_native_lowering"
 
     @property
@@ -79,16 +86,16 @@ class _WideLowering(NativeLowering):  # type: ignore[misc]
         return _WideLower
 
 
-class WideVectors(CompilerBase):  # type: ignore[misc]
+class WideVectors(CompilerBase):
     """numba's compiler, told to prefer 512-bit vectors to the 256 bits that LLVM takes on most processors that have both.
 
-    LLVM fears a lower clock; for the arithmetic of these loops the wide registers win by a third and more. Processors
+    LLVM fears a lower clock; for the arithmetic of these loops the wide registers win by a fifth and more. Processors
     without them are not affected, nor are functions that are compiled in the ordinary way.
     """
 
     def define_pipelines(self) -> list[Any]:
-        passes = PassManager("wide")
-        for kind, purpose in DefaultPassBuilder.define_nopython_pipeline(self.state).passes:
+        passes = _manager("wide")
+        for kind, purpose in _default.define_nopython_pipeline(self.state).passes:
             passes.add_pass(_WideLowering if kind is NativeLowering else kind, purpose)
         passes.finalize()
         return [passes]

@@ -16,9 +16,9 @@ from expfam_game.kernels.block_sums import (
     open_task,
 )
 from expfam_game.kernels.compiling import compiled, elementwise, reduction
-from expfam_game.kernels.elementary import fast_exp, fast_log, fast_log1p
-from expfam_game.kernels.philox import STATE, WORDS
-from expfam_game.kernels.samplers import fill_exponential, fill_log_gamma, fill_roots, propose_roots, surely_accepted
+from expfam_game.kernels.elementary import fast_exp, fast_log, fast_log1p, uniform_of
+from expfam_game.kernels.philox import STATE, WORDS, fill_words
+from expfam_game.kernels.samplers import fill_exponential, fill_log_gamma, propose_roots
 from expfam_game.kernels.streams import StreamKey
 
 # ---------------------------------------------------------------------- exponential and Gamma laws
@@ -161,9 +161,12 @@ def _add_from_roots(row: FloatArray, weight: float, total: FloatArray) -> None:
 
 
 @elementwise
-def _add_from_logarithms(row: FloatArray, weight: float, total: FloatArray) -> None:
+def _add_boosted(row: FloatArray, words: AnyArray, power: float, weight: float, total: FloatArray) -> None:
+    """:func:`_add_from_roots` for a shape below one, 1/power, whose variates are d v³ u^power."""
     for j in range(row.size):
-        total[j] += weight * fast_exp(row[j])
+        log_x = 3.0 * fast_log(row[j]) + power * fast_log(uniform_of(words[j]))
+        total[j] += weight * fast_exp(log_x)
+        row[j] = log_x
 
 
 @elementwise
@@ -199,28 +202,27 @@ def _add_plain_shares(
 ) -> None:
     """Sums of n log shares, as the logarithms of Gamma variates less that of their sum, in units of its mean.
 
-    Where no share is nearly certain; and one concentration is not small, so that not all variates underflow.
+    Where no share is nearly certain, and one concentration is not small, so that not all variates underflow.
     """
-    whole = alpha.sum()
-    offset = np.empty(alpha.size)
-    for c in range(alpha.size):
-        offset[c] = math.log((alpha[c] - 1.0 / 3.0 if alpha[c] >= 1.0 else 1.0) / whole)
-    size, done = surely_accepted(max(1.0, alpha.min())), 0
-    while done < n:
-        m = min(n - done, size)
+    d = np.where(alpha < 1.0, alpha + 1.0, alpha) - 1.0 / 3.0
+    weight = d / alpha.sum()
+    left = n
+    while left > 0:
+        m = left
+        for c in range(alpha.size):
+            m = min(m, propose_roots(d[c], left, z, words, flags, log_x[c], state))
         total[:m] = 0.0
         for c in range(alpha.size):
             row = log_x[c, :m]
             if alpha[c] >= 1.0:
-                fill_roots(row, alpha[c] - 1.0 / 3.0, z, words, flags, state)
-                _add_from_roots(row, (alpha[c] - 1.0 / 3.0) / whole, total[:m])
+                _add_from_roots(row, weight[c], total[:m])
             else:
-                fill_log_gamma(row, alpha[c], z, words, flags, state)
-                _add_from_logarithms(row, 1.0 / whole, total[:m])
+                fill_words(words[:m], state)
+                _add_boosted(row, words[:m], 1.0 / alpha[c], weight[c], total[:m])
         _logarithms(total[:m])
         for c in range(alpha.size):
-            _add_differences(log_x[c, :m], total[:m], centre[c] - offset[c], out, c)
-        done += m
+            _add_differences(log_x[c, :m], total[:m], centre[c] - math.log(weight[c]), out, c)
+        left -= m
 
 
 @compiled

@@ -73,6 +73,7 @@ def double_of(typing_context: Any, word: Any) -> Any:
     return types.float64(types.uint64), generate
 
 
+_reserve: Any = cgutils.alloca_once
 _I64 = ir.IntType(64)
 _ROW = ir.VectorType(_I64, LANES)
 
@@ -98,7 +99,7 @@ def _advance(typing_context: Any, state: Any, words: Any, steps: Any, stride: An
             return builder.bitcast(builder.gep(pointer, [offset]), _ROW.as_pointer())
 
         places = [row(data(0), ir.Constant(_I64, LANES * part)) for part in range(4)]
-        lanes = [cgutils.alloca_once(builder, _ROW) for _ in places]
+        lanes = [_reserve(builder, _ROW) for _ in places]
         for place, part in zip(places, lanes):
             builder.store(builder.load(place, align=8), part)
         with cgutils.for_range(builder, arguments[2]) as loop:

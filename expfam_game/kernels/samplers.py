@@ -120,13 +120,6 @@ def propose_roots(
 
 
 @compiled
-def surely_accepted(shape: float) -> int:
-    """How many Gamma variates a full buffer of candidates yields with three standard deviations to spare."""
-    rejected = 0.034 / (shape - 1.0 / 3.0) * WORDS
-    return int(WORDS - rejected - 3.0 * math.sqrt(rejected) - 1.0)
-
-
-@compiled
 def fill_roots(out: FloatArray, d: float, z: FloatArray, words: AnyArray, flags: AnyArray, state: AnyArray) -> None:
     """:func:`propose_roots` until ``out`` is full."""
     root, done = np.empty(WORDS), 0

@@ -379,7 +379,7 @@ def _gammas(size: int, shape: float, words: AnyArray, state: AnyArray) -> FloatA
         z = _normals(size, words, state)[:size]
         return shape * z * z
     out, value, accepted = np.empty(size), np.empty(WORDS), np.empty(WORDS, np.uint64)
-    done = 0
+    done: Any = 0
     while done < size:
         m = min(size - done, WORDS)
         z = _normals(m, words, state)[:m]

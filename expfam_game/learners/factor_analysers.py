@@ -389,9 +389,20 @@ def _principal_loadings(centred: FloatArray, q: int) -> FloatArray:
 
     The probabilistic principal components of Tipping and Bishop (1999); zero columns where the rows span fewer.
     """
-    result = np.zeros((centred.shape[1], q))
-    _, spread, axes = np.linalg.svd(centred, full_matrices=False)
-    n_axes = min(q, spread.size)
-    rest = (spread[n_axes:] ** 2).sum() / max(centred.shape[1] - n_axes, 1)
-    result[:, :n_axes] = axes[:n_axes].T * np.sqrt(np.maximum(spread[:n_axes] ** 2 - rest, 0.0))
+    from scipy.linalg import eigh
+
+    rows, features = centred.shape
+    result = np.zeros((features, q))
+    if q == 0:
+        return result
+    unit = np.abs(centred).max(initial=0.0) or 1.0  # squares of very large or small values neither overflow nor vanish
+    x = centred / unit
+    gram = x.T @ x if features <= rows else x @ x.T  # its few leading eigenvectors cost far less than an SVD of x
+    n_axes = min(q, len(gram))
+    power, axes = eigh(gram, subset_by_index=(len(gram) - n_axes, len(gram) - 1))
+    power = np.where(power > np.finfo(float).eps * max(x.shape) * power[-1], power, 0.0)
+    if features > rows:
+        axes = x.T @ (axes / np.sqrt(np.where(power > 0.0, power, 1.0)))
+    rest = (np.trace(gram) - power.sum()) / max(features - n_axes, 1)
+    result[:, :n_axes] = (axes * np.sqrt(np.maximum(power - rest, 0.0)) * unit)[:, ::-1]
     return result
