@@ -56,8 +56,8 @@ def _distribution(case: Case) -> tuple[Any, Callable[[Any], Any]] | None:
     kind = case.name.partition(",")[0]
     if kind == "Bernoulli":
         return efax.BernoulliNP(theta), lambda x: x.astype(float)
-    if kind == "Categorical":
-        return efax.MultinomialNP(theta), lambda x: x.astype(float)
+    if kind == "Categorical":  # efax never draws the category that has no parameter, so it is given one
+        return efax.MultinomialNP(jnp.append(theta, 0.0)), lambda x: x[:, :-1].astype(float)
     if kind == "Poisson":
         return efax.PoissonNP(theta[0]), column
     if kind == "Exponential":

@@ -15,6 +15,7 @@ from expfam_game.game.game import Game
 from expfam_game.game.weights import Weights
 from expfam_game.solvers.contraction import Contraction
 from expfam_game.solvers.direct import Direct
+from expfam_game.solvers.sampled import SampledPlay
 from expfam_game.solvers.solve import solve
 
 # Kernels are compiled for types, not sizes: one small member of each family is enough.
@@ -93,5 +94,5 @@ def _exercise(family: Family) -> None:
         family.estimate_mean(theta, 300, 0, method=method)
     family.estimate_mean(theta, 300, 0, method="samples", covariance=True)
     game = Game(family, Weights.ring(3, self_weight=0.5), means=np.stack([mean] * 3))
-    for solver in (Direct(), Contraction()):
+    for solver in (Direct(), Contraction(), SampledPlay(n_samples=10, rounds=2)):
         solve(game, solver)
