@@ -52,7 +52,6 @@ Columns (all times are CPU time of all threads together, medians over the repeti
              stroke the same at the largest number of samples of the curve, where fixed costs no longer count
   floor      which numbers one sample needs: "bits" fair coin tosses, "normals", "exponentials", "words" of 64 bits
   ours       CPU milliseconds for one estimate
-  ns/sample  the same per sample
   S^         fitted exponent of our time against the number of samples, over the last factor of 100
   spread     largest less smallest repetition, over the median
   sum law    milliseconds for the exact law of the sum at S = 10³ and S = 10⁹; — where the family has none
@@ -60,7 +59,7 @@ Columns (all times are CPU time of all threads together, medians over the repeti
 """
 
 HEADINGS = (
-    "family", "vs NumPy", "vs SciPy", "vs efax", "vs floor", "floor", "ours", "ns/sample", "S^", "spread",
+    "family", "vs NumPy", "vs SciPy", "vs efax", "vs floor", "floor", "ours", "S^", "spread",
     "sum law", "error",
 )  # fmt: skip
 
@@ -250,7 +249,6 @@ def show(results: list[Result], screen: Console) -> None:
             f"{r.ours / r.floor:.3g} / {r.floor_ratio_at_large_s:.3g}",
             " + ".join(f"{count:.3g} {kind}" for kind, count in r.floor_numbers.items()),
             f"{1e3 * r.ours:.3g} ms",
-            number(1e9 * r.ours / r.samples),
             number(r.exponent, ".2f"),
             f"{100 * r.spread:.0f} %",
             "—" if r.sum_law is None else " / ".join(f"{1e3 * seconds:.2g}" for seconds in r.sum_law),

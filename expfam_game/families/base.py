@@ -49,7 +49,9 @@ class MomentEstimate:
     mean : ndarray, shape (..., dim)
         Average statistic of the samples.
     standard_error : ndarray, shape (..., dim)
-        Standard error of each entry of ``mean``.
+        Standard error of each entry of ``mean``: from the exact variance with ``method="sum-law"`` and for Gamma, Beta
+        and Dirichlet, where squares would cost more than the samples; otherwise, and with a covariance, from the
+        samples. Infinite for one sample unless from a sum law.
     n : int
         Number of samples behind each estimate.
     method : {"samples", "sum-law"}
@@ -149,8 +151,9 @@ class Family(ABC):
         return None
 
     def _fused_moments(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray] | None:
-        """Mean and sum of squared deviations of φ over n samples of each row of θ, shapes ``(agents, dim)``, by a kernel
-        that draws and accumulates in one pass; None where there is none, and the samples are streamed through NumPy."""
+        """Mean and sum of squared deviations of φ (or its expectation, (n − 1) Var φ) over n samples of each row of θ,
+        shapes ``(agents, dim)``, by a kernel that draws and accumulates in one pass; None where there is none, and the
+        samples are streamed through NumPy."""
         return None
 
     def _covariance_draws(self, theta: FloatArray) -> list[Draw] | None:

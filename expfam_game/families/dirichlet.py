@@ -72,7 +72,7 @@ class _LogShares(Family):
     def _fused_moments(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray] | None:
         from expfam_game.kernels.gamma_moments import dirichlet_moments as sampled_moments
 
-        return sampled_moments(theta, self._to_mean(theta), n, key)
+        return sampled_moments(theta, self._to_mean(theta), self._variance(theta), n, key)
 
     def _covariance_draws(self, theta: FloatArray) -> list[Draw] | None:
         from expfam_game.kernels.draws import dirichlet_draw

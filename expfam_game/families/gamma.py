@@ -147,7 +147,7 @@ class Gamma(Family):
     def _fused_moments(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray] | None:
         from expfam_game.kernels.gamma_moments import gamma_moments
 
-        return gamma_moments(theta[:, 0], -theta[:, 1], self._to_mean(theta), n, key)
+        return gamma_moments(theta[:, 0], -theta[:, 1], self._to_mean(theta), self._variance(theta), n, key)
 
     def _covariance_draws(self, theta: FloatArray) -> list[Draw] | None:
         from expfam_game.kernels.draws import gamma_draw

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from numba import njit
@@ -49,14 +51,32 @@ def reduction(function: Callable[P, R]) -> Callable[P, R]:
 def compile_with(function: Callable[P, R], **options: Any) -> Callable[P, R]:
     """:func:`compiled` with further options of ``numba.njit``."""
     compile_: Any = functools.partial(njit, error_model="numpy", nogil=True, **options)
-    result: Callable[P, R]
     try:
-        result = compile_(cache=True)(function)
+        result: Callable[P, R] = compile_(cache=True)(function)
     except RuntimeError as problem:  # numba finds no writable folder: compile anew in every process
         if "cannot cache function" not in str(problem):
             raise
-        result = compile_()(function)
+        return compile_()(function)
+    _watch_all_kernels(result)
     return result
+
+
+@functools.cache
+def _digest_of_kernels() -> str:
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _watch_all_kernels(dispatcher: Any) -> None:
+    """Let what is cached on disk go stale when any kernel changes.
+
+    numba looks only at the file that a function stands in; the machine code also holds the functions that it calls, from
+    other files. After an update of some files, old and new kernels would work together on one stream.
+    """
+    index = dispatcher._cache._cache_file
+    index._source_stamp = (index._source_stamp, _digest_of_kernels())
 
 
 # ---------------------------------------------------------------------- wide vectors

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
+from numba import int64, uint64
 
 from expfam_game._typing import AnyArray, FloatArray, IntArray
 from expfam_game.kernels.block_sums import (
@@ -17,7 +18,7 @@ from expfam_game.kernels.block_sums import (
 )
 from expfam_game.kernels.compiling import compiled, elementwise, reduction
 from expfam_game.kernels.elementary import fast_exp, fast_log, fast_log1p, uniform_of
-from expfam_game.kernels.philox import STATE, WORDS, fill_words
+from expfam_game.kernels.philox import STATE, WORDS, bits_of, double_of, fill_words
 from expfam_game.kernels.samplers import fill_exponential, fill_log_gamma, propose_roots
 from expfam_game.kernels.streams import StreamKey
 
@@ -43,63 +44,100 @@ def exponential_moments(scale: FloatArray, n: int, key: StreamKey) -> tuple[Floa
     return scale * mean, scale * (scale * scatter)
 
 
+_ONE, _FRACTION = np.uint64(0x3FF0000000000000), np.uint64(0x000FFFFFFFFFFFFF)
+_HALF = WORDS // 2
+"""A product of so many mantissas, each below two, does not overflow."""
+
+
 @reduction
-def _add_roots(root: FloatArray, d: float, centre: float, shape: float, out: FloatArray) -> None:
-    """Sums of a = 3 log v − centre and x = d v³ − shape, and of their squares."""
-    a1, aa, x1, xx = 0.0, 0.0, 0.0, 0.0
+def _sum_of_logarithms(x: FloatArray) -> float:
+    """Σ log x of at most half a buffer of positive normal doubles, with one logarithm: exponents, and a product."""
+    exponents, product = uint64(0), 1.0
+    for j in range(x.size):
+        bits = bits_of(x[j])
+        exponents += bits >> uint64(52)
+        product *= double_of((bits & _FRACTION) | _ONE)
+    return float((int64(exponents) - 1023 * x.size) * math.log(2.0) + fast_log(product))
+
+
+@compiled
+def sum_of_logarithms(x: FloatArray) -> float:
+    """Σ log x of at most a buffer of positive normal doubles."""
+    return _sum_of_logarithms(x[:_HALF]) + _sum_of_logarithms(x[_HALF:])
+
+
+@reduction
+def _sum_of_cubes(root: FloatArray, d: float, centre: float) -> float:
+    """Σ (d v³ − centre)."""
+    total = 0.0
     for j in range(root.size):
         v = root[j]
-        a = 3.0 * fast_log(v) - centre
-        x = d * (v * v * v) - shape
-        a1 += a
-        aa += a * a
-        x1 += x
-        xx += x * x
-    out[0] += a1
-    out[1] += aa
-    out[2] += x1
-    out[3] += xx
+        total += d * (v * v * v) - centre
+    return total
+
+
+@reduction
+def _sum_about(x: FloatArray, centre: float) -> float:
+    """Σ (x − centre)."""
+    total = 0.0
+    for j in range(x.size):
+        total += x[j] - centre
+    return total
 
 
 @elementwise
-def _exponentials(out: FloatArray, x: FloatArray) -> None:
-    for j in range(x.size):
-        out[j] = fast_exp(x[j])
+def _boosts(words: AnyArray, power: float, boost: FloatArray) -> None:
+    """log u^power, by which a variate of shape 1 + 1/power becomes one of shape 1/power."""
+    for j in range(words.size):
+        boost[j] = power * fast_log(uniform_of(words[j]))
+
+
+@reduction
+def _sum_of_boosted(root: FloatArray, boost: FloatArray, d: float, centre: float) -> float:
+    """Σ (d v³ u^power − centre)."""
+    total = 0.0
+    for j in range(root.size):
+        v = root[j]
+        total += d * (v * v * v) * fast_exp(boost[j]) - centre
+    return total
 
 
 @compiled
 def gamma_kernel(
     start: int, stop: int, plan: IntArray, key: Any, shape: FloatArray, mean_log: FloatArray, out: FloatArray
 ) -> None:
-    """Sums for (log x, x) of standard Gamma laws."""
+    """Sums of the deviations of (log x, x) for standard Gamma laws."""
     state, words, flags = np.empty(STATE, np.uint64), np.empty(WORDS, np.uint64), np.empty(WORDS, np.uint64)
-    z, v, x = np.empty(WORDS), np.empty(WORDS), np.empty(WORDS)
+    z, v, boost = np.empty(WORDS), np.empty(WORDS), np.empty(WORDS)
     for task in range(start, stop):
         agent, left = open_task(task, plan, key, state)
-        a, centre = shape[agent], mean_log[agent]
-        d = a - 1.0 / 3.0
+        a, small = shape[agent], shape[agent] < 1.0
+        d = (a + 1.0 if small else a) - 1.0 / 3.0
+        centre = mean_log[agent] - math.log(d)
         while left > 0:
-            if a >= 1.0:
-                m = min(left, propose_roots(d, left, z, words, flags, v, state))
-                _add_roots(v[:m], d, centre - math.log(d), a, out[task])
-            else:  # x may underflow, its logarithm does not
-                m = min(left, CHUNK)
-                fill_log_gamma(v[:m], a, z, words, flags, state)
-                _exponentials(x[:m], v[:m])
-                add_deviations(v[:m], centre, out[task], 0)
-                add_deviations(x[:m], a, out[task], 1)
+            m = min(left, propose_roots(d, left, z, words, flags, v, state))
+            out[task, 0] += 3.0 * sum_of_logarithms(v[:m]) - m * centre
+            if small:  # x may underflow, its logarithm does not
+                fill_words(words[:m], state)
+                _boosts(words[:m], 1.0 / a, boost[:m])
+                out[task, 0] += _sum_about(boost[:m], 0.0)
+                out[task, 1] += _sum_of_boosted(v[:m], boost[:m], d, a)
+            else:
+                out[task, 1] += _sum_of_cubes(v[:m], d, a)
             left -= m
 
 
 def gamma_moments(
-    shape: FloatArray, rate: FloatArray, mean: FloatArray, n: int, key: StreamKey
+    shape: FloatArray, rate: FloatArray, mean: FloatArray, variance: FloatArray, n: int, key: StreamKey
 ) -> tuple[FloatArray, FloatArray]:
-    """Of (log x, x), for shapes and rates (agents,) and the exact means (agents, 2)."""
+    """Of (log x, x), for shapes and rates (agents,) and the exact means and variances (agents, 2).
+
+    The scatter is its expectation: the squares would take a logarithm for each sample, and the variance is known.
+    """
     scale = np.stack([np.ones_like(rate), 1.0 / rate], axis=1)
     standard = np.ascontiguousarray(mean[:, 0] + np.log(rate))
-    sums = block_sums(gamma_kernel, n, key, len(shape), 4, np.ascontiguousarray(shape), standard)
-    deviation, scatter = moments_about(np.zeros(1), sums[:, 0::2], sums[:, 1::2], n)
-    return mean + scale * deviation, scale * (scale * scatter)
+    sums = block_sums(gamma_kernel, n, key, len(shape), 2, np.ascontiguousarray(shape), standard)
+    return mean + scale * (sums / n), (n - 1) * variance
 
 
 # ---------------------------------------------------------------------- Dirichlet and Beta
@@ -152,39 +190,19 @@ def _normalise(log_x: FloatArray, m: int, top: FloatArray, rest: FloatArray, whi
 
 
 @elementwise
-def _add_from_roots(row: FloatArray, weight: float, total: FloatArray) -> None:
-    """Add weight v³ to the total, and replace v by 3 log v."""
-    for j in range(row.size):
-        v = row[j]
+def _add_cubes(root: FloatArray, weight: float, total: FloatArray) -> None:
+    """Add weight v³ to the total."""
+    for j in range(root.size):
+        v = root[j]
         total[j] += weight * (v * v * v)
-        row[j] = 3.0 * fast_log(v)
 
 
 @elementwise
-def _add_boosted(row: FloatArray, words: AnyArray, power: float, weight: float, total: FloatArray) -> None:
-    """:func:`_add_from_roots` for a shape below one, 1/power, whose variates are d v³ u^power."""
-    for j in range(row.size):
-        log_x = 3.0 * fast_log(row[j]) + power * fast_log(uniform_of(words[j]))
-        total[j] += weight * fast_exp(log_x)
-        row[j] = log_x
-
-
-@elementwise
-def _logarithms(x: FloatArray) -> None:
-    for j in range(x.size):
-        x[j] = fast_log(x[j])
-
-
-@reduction
-def _add_differences(row: FloatArray, other: FloatArray, centre: float, out: FloatArray, k: int) -> None:
-    """:func:`add_deviations` of ``row`` less ``other``."""
-    first, second = 0.0, 0.0
-    for j in range(row.size):
-        deviation = (row[j] - other[j]) - centre
-        first += deviation
-        second += deviation * deviation
-    out[2 * k] += first
-    out[2 * k + 1] += second
+def _add_boosted(root: FloatArray, boost: FloatArray, weight: float, total: FloatArray) -> None:
+    """Add weight v³ u^power to the total."""
+    for j in range(root.size):
+        v = root[j]
+        total[j] += weight * (v * v * v) * fast_exp(boost[j])
 
 
 @compiled
@@ -192,7 +210,7 @@ def _add_plain_shares(
     alpha: FloatArray,
     centre: FloatArray,
     n: int,
-    log_x: FloatArray,
+    roots: FloatArray,
     total: FloatArray,
     z: FloatArray,
     words: AnyArray,
@@ -200,7 +218,7 @@ def _add_plain_shares(
     state: AnyArray,
     out: FloatArray,
 ) -> None:
-    """Sums of n log shares, as the logarithms of Gamma variates less that of their sum, in units of its mean.
+    """Add the deviations of n log shares: of Gamma variates, less the logarithm of their sum, in units of its mean.
 
     Where no share is nearly certain, and one concentration is not small, so that not all variates underflow.
     """
@@ -210,18 +228,20 @@ def _add_plain_shares(
     while left > 0:
         m = left
         for c in range(alpha.size):
-            m = min(m, propose_roots(d[c], left, z, words, flags, log_x[c], state))
+            m = min(m, propose_roots(d[c], left, z, words, flags, roots[c], state))
         total[:m] = 0.0
         for c in range(alpha.size):
-            row = log_x[c, :m]
+            out[c] += 3.0 * sum_of_logarithms(roots[c, :m])
             if alpha[c] >= 1.0:
-                _add_from_roots(row, weight[c], total[:m])
+                _add_cubes(roots[c, :m], weight[c], total[:m])
             else:
                 fill_words(words[:m], state)
-                _add_boosted(row, words[:m], 1.0 / alpha[c], weight[c], total[:m])
-        _logarithms(total[:m])
+                _boosts(words[:m], 1.0 / alpha[c], z[:m])
+                out[c] += _sum_about(z[:m], 0.0)
+                _add_boosted(roots[c, :m], z[:m], weight[c], total[:m])
+        together = sum_of_logarithms(total[:m])
         for c in range(alpha.size):
-            _add_differences(log_x[c, :m], total[:m], centre[c] - math.log(weight[c]), out, c)
+            out[c] -= together + m * (centre[c] - math.log(weight[c]))
         left -= m
 
 
@@ -229,7 +249,7 @@ def _add_plain_shares(
 def dirichlet_kernel(
     start: int, stop: int, plan: IntArray, key: Any, alpha: FloatArray, centre: FloatArray, out: FloatArray
 ) -> None:
-    """Sums for log x of Dirichlet laws."""
+    """Sums of the deviations of log x for Dirichlet laws."""
     state, words, flags = np.empty(STATE, np.uint64), np.empty(WORDS, np.uint64), np.empty(WORDS, np.uint64)
     k = alpha.shape[1]
     z, log_x, which = np.empty(WORDS), np.empty((k, WORDS)), np.empty(CHUNK)
@@ -245,13 +265,16 @@ def dirichlet_kernel(
                 fill_log_gamma(log_x[c, :m], alpha[agent, c], z, words, flags, state)
             _normalise(log_x, m, top[:m], rest[:m], which[:m])
             for c in range(k):
-                add_deviations(log_x[c, :m], centre[agent, c], out[task], c)
+                out[task, c] += _sum_about(log_x[c, :m], centre[agent, c])
 
 
 def dirichlet_moments(
-    alpha: FloatArray, centre: FloatArray, n: int, key: StreamKey, threads: int | None = None
+    alpha: FloatArray, centre: FloatArray, variance: FloatArray, n: int, key: StreamKey, threads: int | None = None
 ) -> tuple[FloatArray, FloatArray]:
-    """Of log x, for concentrations and the exact means of log x, both (agents, k)."""
+    """Of log x, for concentrations and the exact means and variances of log x, all (agents, k).
+
+    The scatter is its expectation: the squares would take a logarithm for each sample, and the variance is known.
+    """
     parameters = np.ascontiguousarray(alpha), np.ascontiguousarray(centre)
-    sums = block_sums(dirichlet_kernel, n, key, len(alpha), 2 * alpha.shape[1], *parameters, threads=threads)
-    return moments_about(centre, sums[:, 0::2], sums[:, 1::2], n)
+    sums = block_sums(dirichlet_kernel, n, key, len(alpha), alpha.shape[1], *parameters, threads=threads)
+    return centre + sums / n, (n - 1) * variance
