@@ -9,6 +9,7 @@ python -m paper_figures five_agents --redraw # the pictures and the words again,
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +19,7 @@ from rich.table import Table
 
 from benchmarks.report import complain, console, progress, require_extra
 from expfam_game.errors import ExpfamGameError
-from paper_figures.making import Made, Order, cores, draw_again, make_all, module_of
+from paper_figures.making import Made, Order, cores, draw_again, make_all
 from paper_figures.report import write_page
 
 NAMES = (
@@ -36,6 +37,9 @@ NAMES = (
 )
 """In the order of the page; each is a module here with TITLE, CLAIM and ``main(out, seed, quick)``."""
 
+AGAIN = ("mnist_local_models", "fashion_four_agents", "five_agents")
+"""Those with a function ``again``, whose saved numbers are enough to draw from."""
+
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
@@ -44,12 +48,19 @@ def _show_list() -> None:
     table.add_column("figure", no_wrap=True)
     table.add_column("what it claims")
     for name in NAMES:
-        table.add_row(name, module_of(name).CLAIM)
+        table.add_row(name, _claim(name))
     screen = console()
     screen.print(table)
     screen.print(
         "Make one with python -m paper_figures NAME, all with python -m paper_figures all; --quick for a small version."
     )
+
+
+def _claim(name: str) -> str:
+    """CLAIM as it is written in the module, which could not be imported without matplotlib."""
+    tree = ast.parse((Path(__file__).parent / f"{name}.py").read_text(encoding="utf-8"))
+    assigned = [node for node in tree.body if isinstance(node, ast.Assign)]
+    return next(str(ast.literal_eval(n.value)) for n in assigned if getattr(n.targets[0], "id", "") == "CLAIM")
 
 
 def _show(made: Made) -> bool:
@@ -62,6 +73,20 @@ def _show(made: Made) -> bool:
     if made.problem:
         complain(ExpfamGameError(f"{made.name}: {made.problem}"))
     return not made.problem
+
+
+def _to_redraw(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of ``names`` that can be drawn again; the others are named, and one alone is an error."""
+    others = ", ".join(name for name in names if name not in AGAIN)
+    if len(names) == 1 and others:
+        only = f"those that can are {', '.join(AGAIN)}"
+        complain(ExpfamGameError(f"{others} cannot be drawn again without being computed, leave out --redraw; {only}"))
+        raise typer.Exit(1)
+    if others:
+        console().print(
+            f"drawn again: {', '.join(AGAIN)}; left out, as they must be computed: {others}", soft_wrap=True
+        )
+    return tuple(name for name in names if name in AGAIN)
 
 
 @app.command()
@@ -86,7 +111,11 @@ def main(
         ),
     ] = None,
     redraw: Annotated[
-        bool, typer.Option("--redraw", help="Draw and word again from the JSON file in OUT; compute nothing.")
+        bool,
+        typer.Option(
+            "--redraw",
+            help=f"Draw and word again from the JSON file in OUT and compute nothing; can be had of {', '.join(AGAIN)}.",
+        ),
     ] = False,
 ) -> None:
     """The figures of the paper: image experiments with local models that fit in minutes, and the theory in pictures."""
@@ -97,12 +126,12 @@ def main(
         raise typer.BadParameter(f"{figure!r} is no figure; there are {', '.join(NAMES)} and all")
     names: tuple[str, ...] = NAMES if figure == "all" else (figure,)
     try:
-        require_extra("The figures")
+        require_extra("Drawing the figures")
     except ExpfamGameError as problem:
         complain(problem)
         raise typer.Exit(1) from None
     if redraw:
-        names = tuple(name for name in names if figure != "all" or hasattr(module_of(name), "again"))
+        names = _to_redraw(names)
         results: Iterator[Made] = (draw_again(name, out) for name in names)
     else:
         at_once = min(jobs or cores(), len(names))

@@ -18,6 +18,7 @@ from expfam_game.plots.style import GREY, PALETTE, clean
 from paper_figures.data import Images, Part, load, some_per_class
 from paper_figures.measures import side_by_side, together
 from paper_figures.report import Finding, Report
+from paper_figures.wording import against, middle, when
 
 TITLE = "Four agents of rising capacity, few examples each (Fashion-MNIST)"
 CLAIM = "With ten examples a class and agent one exchange of samples wins most of what one model of all examples would; with more examples there is less to win, and more rounds add little."
@@ -98,6 +99,7 @@ def main(out: Path, seed: int, quick: bool) -> Report:
         "game": f"{task.rounds} rounds, {task.n} stratified samples from every agent and round, those of the last {task.memory} rounds kept",
         "distillation": f"{task.common} common unlabelled real images, labelled by every peer's classifier",
         "chosen on the validation split": CHOICES,
+        "test images": task.scored,
         "seeds": seeds,
     }
     return _report(results, settings)
@@ -357,7 +359,7 @@ def _reading(results: Results) -> str:
     gains = []
     for m, found in results.items():
         isolated, once, game, pooled = (
-            float(np.median(_means(found, way))) for way in ("isolated", "one-shot", "game", "pooled")
+            middle(_means(found, way)) for way in ("isolated", "one-shot", "game", "pooled")
         )
         gains.append(
             f"{m} a class: {isolated:.3f} isolated, {once:.3f} after one exchange, {game:.3f} after the game, {pooled:.3f} pooled"
@@ -365,22 +367,34 @@ def _reading(results: Results) -> str:
     return (
         "Mean accuracy of the four models: "
         + "; ".join(gains)
-        + ". Everybody sees all classes here, so exchange can give no more than models "
-        "of all examples have; the distance between isolated and pooled is what there is to win. "
+        + ". Everybody sees all classes here, so exchange has no more to give than all examples hold; the distance between isolated and pooled "
+        "is what there is to win. "
         + _of_classifiers(results)
-        + " Compare the first exchange with the game: "
-        "more rounds bring no new examples, and errors of samples of samples add up; keeping the samples of three rounds holds most of that off. Samples carry the sender's bias as well: a large agent that listens to smaller ones may end "
-        "below its pooled model. The common real images that distillation uses are an advantage that the game does not have.\n\n"
-        + _table(results)
+        + " "
+        + _of_rounds(results)
+        + " Samples carry the sender's bias as well: "
+        "a large agent that listens to smaller ones may end below its pooled model. The common real images that distillation uses are an "
+        "advantage that the game does not have.\n\n" + _table(results)
     )
 
 
 def _of_classifiers(results: Results) -> str:
     least = min(results)
-    own, taught, labels = (
-        float(np.median(_means(results[least], way))) for way in ("discriminative", "taught", "distilled")
-    )
+    own, taught, labels = (middle(_means(results[least], way)) for way in ("discriminative", "taught", "distilled"))
     return (
-        f"Samples serve other learners as well: with {least} examples a class a classifier has {own:.3f} from its own examples, {taught:.3f} with the peers' "
-        f"samples and {labels:.3f} with their hard labels of common images."
+        when(taught > own, "Samples serve other learners as well: with", "With")
+        + f" {least} examples a class a classifier has {own:.3f} from its own examples, {taught:.3f} with the peers' samples and {labels:.3f} with "
+        "their hard labels of common images."
+    )
+
+
+def _of_rounds(results: Results) -> str:
+    """The game against its first round, where there is more than one."""
+    if len(next(iter(results.values()))[0].by_round) < 3:
+        return "This game has one round, so it is the one exchange."
+    pairs = {m: [middle(_means(found, way)) for way in ("game", "one-shot")] for m, found in results.items()}
+    compared = "; ".join(f"{against(game, once)} with {m} a class" for m, (game, once) in pairs.items())
+    return (
+        f"The game against its first exchange: {compared}. More rounds bring no new examples, and errors of samples of samples add up; on the "
+        "validation images keeping the samples of several rounds held most of that off (see the settings)."
     )

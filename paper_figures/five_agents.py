@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 
-from expfam_game._typing import AnyArray, FloatArray
+from expfam_game._typing import FloatArray
 from expfam_game.plots.style import GREY, PALETTE, clean
 from paper_figures.five_agents_games import AGENTS, Game, Outcome, Rival, rival, run
 from paper_figures.measures import side_by_side
 from paper_figures.report import Finding, Report
+from paper_figures.wording import against, decimal_ticks, middle, when
 
 TITLE = "Five agents, two digits each"
 CLAIM = "Mixtures that exchange samples, and no data, classify almost as well as one model of all data, on every connected graph tried; their class marginals are those of linear theory."
@@ -28,6 +29,10 @@ SIZES = (300, 1000, 2000)
 TRUSTS = (0.1, 0.2, 0.5)
 ASKED = (0.5, 1000)
 """Self-weight and samples a peer of the long games that are played with every seed."""
+
+MARGINALS = "marginals from R m, largest total variation, stratified draws (no sampling noise by construction)"
+COEFFICIENTS = 10 * 785
+"""Of the softmax regression that federated averaging sends, eight bytes each, to the server and back."""
 
 TWO_KINDS = ("mixture", "mixture", "mixture", "autoencoder", "autoencoder")
 FOUR_KINDS = ("mixture", "mixture", "trees", "autoencoder", "analysers")
@@ -46,9 +51,15 @@ def main(out: Path, seed: int, quick: bool) -> Report:
         "small": _described(games, "small complete"),
         "large": _described(games, "large complete"),
         "long": _described(games, "long"),
+        "all long games": {
+            "self-weight": sorted({game.self_weight for game in games if game.name == "long"}),
+            "n": sorted({game.n for game in games if game.name == "long"}),
+        },
+        "federated averaging": "one pass a round through one's own images, rate 0.1, batches of 50",
         "two kinds": _described(games, "two kinds"),
         "four kinds": _described(games, "four kinds"),
         "chosen on the validation split (training on the other 50,000)": CHOICES,
+        "test images": 400 if quick else 10_000,
         "seeds": seeds,
     }
     return _report(results, settings)
@@ -169,9 +180,15 @@ class Results:
             found += [
                 Finding.of(f"{say}, {name}: least accurate agent", [o.accuracy[-1].min() for o in games], least),
                 Finding.of(f"{say}, {name}: mean accuracy after one exchange", once),
+                *(
+                    [Finding.of(f"{say}, {name}: mean accuracy after two", [after(o, 2) for o in games])]
+                    if 2 in games[0].rounds
+                    else []
+                ),
+                Finding.of(f"{say}, {name}: mean accuracy at the end", [o.accuracy[-1].mean() for o in games]),
                 Finding.of(f"{say}, {name}: pooled less mean accuracy", gap, "<= 0.015"),
                 Finding.of(
-                    f"{say}, {name}: marginals from R m, largest total variation",
+                    f"{say}, {name}: {MARGINALS}",
                     [o.variation[-1].max() for o in games],
                     "<= 0.005",
                 ),
@@ -179,17 +196,22 @@ class Results:
         return found
 
     def _of_sparse(self) -> list[Finding]:
-        found = []
+        found, complete = [], self.of("small complete")
+        say, last = f"{complete[0].game.images:,} images", complete[0].game.rounds
         for name in ("star", "random"):
             games = self.of(f"small {name}")
-            least = [o.accuracy[-1].min() for o in games]
-            variation = [o.variation[-1].max() for o in games]
-            found.append(Finding.of(f"small games, {name} graph: least accurate agent", least))
-            found.append(Finding.of(f"small games, {name} graph: marginals from R m, total variation", variation))
+            found += [
+                Finding.of(f"{say}, {name} graph: least accurate agent", [o.accuracy[-1].min() for o in games]),
+                Finding.of(f"{say}, {name} graph: {MARGINALS}", [o.variation[-1].max() for o in games]),
+            ]
         paths = self.federated()
-        for number in (1, self.of("small complete")[0].game.rounds, paths.shape[1]):
-            what = f"small games, federated softmax regression, round {number}: accuracy"
+        for number in (1, last, paths.shape[1]):
+            what = f"{say}, federated softmax regression, round {number}: accuracy"
             found.append(Finding.of(what, paths[:, number - 1]))
+        what = f"{say}, federated softmax regression: sent in {paths.shape[1]} rounds"
+        found.append(Finding.of(what, _megabytes(paths.shape[1]), unit="MB"))
+        what = f"{say}, complete: samples sent in {last} rounds"
+        found.append(Finding.of(what, middle([o.megabytes for o in complete]), unit="MB"))
         return found
 
     def _of_skew(self) -> list[Finding]:
@@ -220,12 +242,13 @@ class Results:
         found = []
         for name in ("two kinds", "four kinds"):
             games = self.of(name)
+            found.append(Finding.of(f"{name}: mean accuracy", [o.accuracy[-1].mean() for o in games]))
             for kind in dict.fromkeys(games[0].game.kinds):
                 mine = [i for i, other in enumerate(games[0].game.kinds) if other == kind]
                 least = [o.accuracy[-1, mine].min() for o in games]
                 found.append(Finding.of(f"{name}, {WORDS[kind]}: least accurate agent", least))
-            variation = [o.variation[-1].max() for o in games]
-            found.append(Finding.of(f"{name}: marginals from R m, largest total variation", variation))
+            found.append(Finding.of(f"{name}: most accurate agent", [o.accuracy[-1].max() for o in games]))
+            found.append(Finding.of(f"{name}: {MARGINALS}", [o.variation[-1].max() for o in games]))
         return found
 
     def series(self) -> dict[str, Any]:
@@ -239,42 +262,88 @@ class Results:
 
     def reading(self) -> str:
         """What follows, in words, with the numbers behind it."""
+        return " ".join((self._on_graphs(), self._on_rivals(), self._on_forgetting(), self._on_kinds()))
+
+    def _on_graphs(self) -> str:
         complete, ring = self.of("small complete"), self.of("small ring")
-        once, late = (
-            _median([o.accuracy[1].mean() for o in complete]),
-            _median([o.accuracy[-1].mean() for o in complete]),
-        )
-        sparse = [_median([o.accuracy[t].mean() for o in ring]) for t in (1, 2)]
-        longest, noise = (
-            self.of("long"),
-            [observed / predicted for observed, predicted in (o.noise for o in self.of("long"))],
-        )
-        trust, n = min(o.game.self_weight for o in longest), min(o.game.n for o in longest)
-        worst = _median([o.lost()[-1] for o in self.long(trust, n)])
-        half = _median([o.lost()[-1] for o in self.long(0.5, n)])
-        two = _median([o.accuracy[-1].mean() for o in self.of("two kinds")])
-        four = self.of("four kinds")[0]
-        weak = WORDS[four.game.kinds[int(four.accuracy[-1].argmin())]]
+        once, late = (middle([o.accuracy[t].mean() for o in complete]) for t in (1, -1))
+        first, second = (middle([after(o, t) for o in ring]) for t in (1, 2))
+        mended = all(o.variation[-1].max() < o.variation[1].max() for o in ring)
+        images, best = complete[0].game.images, middle([o.accuracy[0].max() for o in complete])
+        i = int(np.median([o.accuracy[0] for o in complete], axis=0).argmax())
         return (
-            f"On the complete graph one exchange does it: {once:.3f} after round 1, {late:.3f} at the end. More rounds mend the marginals, which the "
-            f"theory predicts for black boxes as for families, and pay on sparse graphs (ring: {sparse[0]:.3f} after one round, {sparse[1]:.3f} after "
-            "two), since a digit has to travel; nobody can know it earlier. Likelihood shows "
-            "the copies of copies better than accuracy: agents far from a digit's owner stay some nats behind (second row of the first picture). No number above the line of pooled data is claimed. "
-            "Isolated accuracy is bounded by the share of two digits among the test images, so the agent of 0 and 1 exceeds .21 through no merit. "
-            "Federated averaging of a softmax regression exchanges far less, needs many more rounds and is a weaker model. "
-            f"Fresh samples in every round and no memory make play forget, the more the smaller self-weight and n "
-            f"(self-weight {trust:g}, n = {n}: {worst:.3f} lost by the last round); with self-weight one half hardly anything is lost, and where few samples spoil round 2 already, play may gain "
-            f"later (n = {n}: {half:+.3f} lost). The noise of the class marginals is what T8 predicts (observed over "
-            f"predicted {min(noise):.2f} to {max(noise):.2f}, one run each); that accuracy falls with it is an observation: other statistics of the "
-            "images diffuse in the same way, and no theorem says what this costs a classifier. "
-            f"Mixtures and auto-encoders can play together (mean {two:.3f}), below mixtures alone. With four kinds in one game the "
-            f"{weak} ends at {four.accuracy[-1].min():.3f}, the best agent at {four.accuracy[-1].max():.3f}: "
-            "an agent knows its own digits from real images and all others from imitations, and the finer it models, the more the two differ for it; this may be why."
+            f"With {images:,} images and the complete graph accuracy is {once:.3f} after one exchange and {late:.3f} at the end"
+            + when(abs(late - once) < 0.01, ": one exchange does it")
+            + ". "
+            + when(mended, "On the ring further rounds bring the marginals nearer to what the theory predicts. ")
+            + f"There accuracy is {first:.3f} after one round and {second:.3f} after two"
+            + when(second > first, ", since a digit has to travel; nobody can know it earlier")
+            + ". Draws are stratified in all games but the long ones: classes are dealt out in the model's proportions, so the class marginals carry "
+            "no sampling noise by construction. Their agreement with R m checks that play mixes as linear theory says; only the long games "
+            "check the noise. No number above the line of pooled data is claimed. Isolated accuracy is bounded by the share of an agent's two "
+            "digits among the test images"
+            + when(best > 0.21, f", so the agent of {2 * i} and {2 * i + 1} ({best:.3f}) exceeds .21 through no merit")
+            + "."
+        )
+
+    def _on_rivals(self) -> str:
+        complete, paths = self.of("small complete"), self.federated()
+        last, rounds = complete[0].game.rounds, paths.shape[1]
+        game, sent = middle([o.accuracy[-1].mean() for o in complete]), middle([o.megabytes for o in complete])
+        return (
+            f"Federated averaging of a softmax regression, another and weaker kind of model, sends {_megabytes(rounds):.3g} MB in {rounds} rounds, the game "
+            f"{sent:.3g} MB in {last}. Accuracy of federated averaging is {middle(paths[:, last - 1]):.3f} after {last} rounds and "
+            f"{against(middle(paths[:, -1]), game)} of the game, after {rounds}."
+        )
+
+    def _on_forgetting(self) -> str:
+        games = self.of("long")
+        noise = [observed / predicted for observed, predicted in (o.noise for o in games)]
+        trusts, sizes = sorted({o.game.self_weight for o in games}), sorted({o.game.n for o in games})
+        lost = np.array([[middle([o.lost()[-1] for o in self.long(a, n)]) for n in sizes] for a in trusts])
+        falls = bool(np.all(np.diff(lost[:, 0]) < 0.0) and lost[0, 0] == lost.max() and lost[0, 0] > 0.005)
+        falls = falls and bool(np.all(np.diff(lost[0]) < 0.0))
+        last, where = games[0].game.rounds, f"self-weight {trusts[0]:g}, n = {sizes[0]}"
+        return (
+            f"The long games keep no memory and draw afresh in all {last} rounds. Accuracy lost from round 2 to the last: "
+            f"{lost[0, 0]:.3f} with {where}"
+            + when(falls, ", the most; the larger self-weight or n, the less")
+            + f"; {'from ' * (len(sizes) > 1)}{' to '.join(f'{x:+.3f}' for x in sorted({lost[-1].min(), lost[-1].max()}))} with self-weight {trusts[-1]:g}"
+            + when(lost[-1].min() < 0.0, " (below zero: gained)")
+            + f". Noise of the class marginals there, observed over predicted by T8: {min(noise):.2f} to {max(noise):.2f}, one run each. "
+            + when(
+                falls,
+                "That accuracy falls with it is an observation: other statistics of the images diffuse in the same way, and no theorem says what "
+                "this costs a classifier.",
+                "No theorem says what it costs a classifier.",
+            )
+        )
+
+    def _on_kinds(self) -> str:
+        two, four, alone = self.of("two kinds"), self.of("four kinds")[0], self.of("small complete")
+        weak = WORDS[four.game.kinds[int(four.accuracy[-1].argmin())]]
+        mean, other = (middle([o.accuracy[-1].mean() for o in games]) for games in (two, alone))
+        return (
+            f"Mixtures and auto-encoders can play together: mean {mean:.3f} with {_rules(two[0].game)}. Mixtures alone have {other:.3f}, but with "
+            f"{_rules(alone[0].game)}, so what mixing costs cannot be read off these two numbers. With four kinds in one game, by the "
+            f"rules of the two and with one seed, the {weak} ends at {four.accuracy[-1].min():.3f}, the best agent at {four.accuracy[-1].max():.3f}. An "
+            "agent knows its own digits from real images and all others from imitations, and the finer it models, the more the two may differ for "
+            "it: a guess that was not tested, nor was it taken apart from the fewer samples and rounds."
         )
 
 
-def _median(values: Sequence[float]) -> float:
-    return float(np.median(values))
+def after(outcome: Outcome, number: int) -> float:
+    """Mean accuracy of the agents after that round."""
+    return float(outcome.accuracy[list(outcome.rounds).index(number)].mean())
+
+
+def _rules(game: Game) -> str:
+    return f"n = {game.n}, memory {game.memory} and {game.rounds} rounds"
+
+
+def _megabytes(rounds: int) -> float:
+    """What federated averaging sends: the coefficients of every agent to the server and back, in every round."""
+    return 2 * AGENTS * COEFFICIENTS * 8 * rounds / 1e6
 
 
 WORDS = {
@@ -301,8 +370,10 @@ def _rounds_figure(results: Results) -> Figure:
     for column, name in zip(axes.T, GRAPHS):
         for o in results.of(f"small {name}"):
             first = o.game.seed == results.of(f"small {name}")[0].game.seed
-            style = {"linewidth": 1.6, "marker": ".", "alpha": 1.0} if first else {"linewidth": 0.8, "alpha": 0.45}
             for i in range(AGENTS):
+                # From wide to narrow, so that agents with the same numbers do not hide one another.
+                wide, thin = {"linewidth": 5.0 - i, "zorder": 3}, {"linewidth": 0.8, "alpha": 0.45}
+                style: dict[str, Any] = wide if first else thin
                 label = f"agent {i}: digits {2 * i}, {2 * i + 1}" if first else None
                 for ax, values in zip(column, (1.0 - o.accuracy, o.nats, o.variation)):
                     # An agent that lacks a digit has no likelihood; marginals that agree to rounding have no logarithm.
@@ -314,6 +385,8 @@ def _rounds_figure(results: Results) -> Figure:
         )
         if nats:
             column[1].axhline(np.median(nats), color=GREY, linestyle="--", linewidth=1.2)
+        if len(results.of(f"small {name}")) > 1:
+            column[0].plot([], [], color=GREY, linewidth=0.8, alpha=0.7, label="thin: the other seeds")
         column[2].axhline(0.005, color=GREY, linestyle=":", linewidth=1.2, label="asked: .005")
         column[2].set_xlabel("round (0: isolated, 1: one exchange)")
     for ax in axes.ravel():
@@ -332,7 +405,9 @@ def _rounds_figure(results: Results) -> Figure:
     axes[0, 0].set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     axes[0, 0].minorticks_off()
     axes[2, 0].set_ylim(bottom=1e-6)
-    axes[0, -1].legend(frameon=False, fontsize=8)
+    axes[0, -1].legend(
+        frameon=False, fontsize=8, title="wide below narrow, so that\nequal lines can all be seen", title_fontsize=8
+    )
     axes[2, 0].legend(handles=axes[2, 0].get_lines()[-1:], frameon=False, fontsize=8)
     return figure
 
@@ -343,42 +418,46 @@ def _compared_figure(results: Results) -> Figure:
     left, right = figure.subplots(1, 2, width_ratios=(1.7, 1.0))
     small, skewed = results.of("small complete"), {f"Dirichlet({s:g})": results.of(f"Dirichlet({s:g})") for s in SKEWS}
     paths = results.federated()
-    rows: list[tuple[str, AnyArray]] = [
-        ("isolated", np.ravel([o.accuracy[0] for o in small])),
-        *((f"isolated, {name}", np.ravel([o.accuracy[0] for o in games])) for name, games in skewed.items()),
-        (f"federated softmax, round {small[0].game.rounds}", paths[:, small[0].game.rounds - 1]),
-        (f"federated softmax, round {paths.shape[1]}", paths[:, -1]),
-        ("one exchange, complete", np.ravel([o.accuracy[1] for o in small])),
-        ("one exchange, ring", np.ravel([o.accuracy[1] for o in results.of("small ring")])),
+    rows: list[tuple[str, Sequence[Any]]] = [
+        ("isolated", [o.accuracy[0] for o in small]),
+        *((f"isolated, {name}", [o.accuracy[0] for o in games]) for name, games in skewed.items()),
+        (f"federated softmax, round {small[0].game.rounds}", list(paths[:, small[0].game.rounds - 1])),
+        (f"federated softmax, round {paths.shape[1]}", list(paths[:, -1])),
+        ("one exchange, complete", [o.accuracy[1] for o in small]),
+        ("one exchange, ring", [o.accuracy[1] for o in results.of("small ring")]),
     ]
-    rows += [(f"game, {name}", np.ravel([o.accuracy[-1] for o in results.of(f"small {name}")])) for name in GRAPHS]
-    rows += [(f"game, complete, {name}", np.ravel([o.accuracy[-1] for o in games])) for name, games in skewed.items()]
-    rows.append(("one model of all data", np.array(results.pooled("small"))))
+    rows += [(f"game, {name}", [o.accuracy[-1] for o in results.of(f"small {name}")]) for name in GRAPHS]
+    rows += [(f"game, complete, {name}", [o.accuracy[-1] for o in games]) for name, games in skewed.items()]
+    rows.append(("one model of all data", results.pooled("small")))
     if "large" in results.sizes():
         for name in ("complete", "ring"):
-            rows.append((f"game, {name}, all images", np.ravel([o.accuracy[-1] for o in results.of(f"large {name}")])))
-        rows.append(("one model of all data, all images", np.array(results.pooled("large"))))
+            rows.append((f"game, {name}, all images", [o.accuracy[-1] for o in results.of(f"large {name}")]))
+        rows.append(("one model of all data, all images", results.pooled("large")))
     _strips(left, rows)
-    left.set_title(f"{small[0].game.images:,} images, or all; dots are agents and seeds")
+    left.set_title(
+        f"{small[0].game.images:,} images, or all; dots are agents and seeds;\nbar and number: median over seeds of the mean over agents",
+        fontsize=10,
+    )
     rows = []
     for name in ("two kinds", "four kinds"):
         games = results.of(name)
         for i, kind in enumerate(games[0].game.kinds):
-            rows.append((f"{name}, agent {i}: {WORDS[kind]}", np.array([o.accuracy[-1, i] for o in games])))
+            rows.append((f"{name}, agent {i}: {WORDS[kind]}", [o.accuracy[-1, i] for o in games]))
     _strips(right, rows)
-    right.set_title("several kinds in one game")
+    right.set_title(f"several kinds in one game:\n{_rules(results.of('two kinds')[0].game)}", fontsize=10)
     return figure
 
 
-def _strips(ax: Any, rows: Sequence[tuple[str, AnyArray]]) -> None:
-    """A dot for each value, the median as a bar and a number."""
-    for place, (name, values) in enumerate(rows):
+def _strips(ax: Any, rows: Sequence[tuple[str, Sequence[Any]]]) -> None:
+    """Of every seed one value, or one for each agent: dots; the median over seeds of their means as a bar and a number."""
+    for place, (name, by_seed) in enumerate(rows):
+        values, centre = np.ravel(by_seed), middle([np.mean(of_seed) for of_seed in by_seed])
         colour = GREY if any(word in name for word in ("isolated", "federated", "one")) else PALETTE[0]
         ax.plot(values, np.full(len(values), place), "o", color=colour, alpha=0.5, markersize=5)
-        ax.plot([np.median(values)] * 2, [place - 0.3, place + 0.3], color="black", linewidth=1.4)
+        ax.plot([centre] * 2, [place - 0.3, place + 0.3], color="black", linewidth=1.4)
         ax.annotate(
-            f"{np.median(values):.3f}",
-            (max(values), place),
+            f"{centre:.3f}",
+            (values.max(), place),
             xytext=(7, 0),
             textcoords="offset points",
             va="center",
@@ -395,19 +474,19 @@ def _strips(ax: Any, rows: Sequence[tuple[str, AnyArray]]) -> None:
 def _forgetting_figure(results: Results) -> Figure:
     """Accuracy lost by round; the marginals' noise, observed and predicted; one against the other."""
     figure = Figure(figsize=(13.0, 4.4), layout="constrained")
-    left, middle, right = figure.subplots(1, 3)
+    left, noisy, right = figure.subplots(1, 3)
     games = results.of("long")
     trusts, sizes = sorted({o.game.self_weight for o in games}), sorted({o.game.n for o in games})
     markers = dict(zip(trusts, "^so"))
     for colour, n in zip(PALETTE, sizes):
         predicted = [np.mean([o.noise[1] for o in results.long(trust, n)]) for trust in trusts]
-        middle.plot(trusts, predicted, color=colour, label=f"n = {n}: predicted (T8)")
+        noisy.plot(trusts, predicted, color=colour, label=f"n = {n}: predicted (T8)")
         for trust, style in zip(trusts, (":", "--", "-")):
             found = results.long(trust, n)
             lost = np.mean([o.lost() for o in found], axis=0)
             left.plot(found[0].rounds, lost, style, color=colour, marker=markers[trust], markersize=4)
             for o in found:
-                middle.plot(trust, o.noise[0], markers[trust], color=colour)
+                noisy.plot(trust, o.noise[0], markers[trust], color=colour)
                 right.plot(o.model_noise, o.lost()[-1], markers[trust], color=colour)
         left.plot([], [], color=colour, label=f"n = {n}")
         right.plot([], [], "o", color=colour, label=f"n = {n}")
@@ -415,26 +494,19 @@ def _forgetting_figure(results: Results) -> Figure:
         left.plot([], [], style, color=GREY, marker=markers[trust], label=rf"$\alpha_{{ii}}$ = {trust}")
         right.plot([], [], markers[trust], color=GREY, label=rf"$\alpha_{{ii}}$ = {trust}")
     left.set(xlabel="round", ylabel="mean accuracy lost since round 2")
-    middle.set(xlabel=r"self-weight $\alpha_{ii}$", ylabel="noise of class marginals, root mean square")
-    middle.set_yscale("log")
-    _plain_ticks(middle.yaxis)
-    middle.plot([], [], "o", color=GREY, label="observed")
+    noisy.set(xlabel=r"self-weight $\alpha_{ii}$", ylabel="noise of class marginals, root mean square")
+    noisy.set_yscale("log")
+    noisy.plot([], [], "o", color=GREY, label="observed")
     right.set(
         xlabel="predicted noise of the models' marginals (T8)",
         ylabel=f"accuracy lost, round 2 to {games[0].game.rounds}",
     )
     right.set_xscale("log")
-    _plain_ticks(right.xaxis)
-    for ax in (left, middle, right):
+    for ax in (left, noisy, right):
         clean(ax)
-        ax.legend(frameon=False, fontsize=8, ncols=2, loc="upper center")
+        ax.legend(frameon=False, fontsize=8, ncols=1 if ax is noisy else 2, loc="upper center")
         low, high = ax.get_ylim()  # room for the legend
-        ax.set_ylim(low, high * (high / low) ** 0.3 if ax is middle else high + 0.3 * (high - low))
+        ax.set_ylim(low, high * (high / low) ** 0.45 if ax is noisy else high + 0.3 * (high - low))
+    decimal_ticks(noisy.yaxis)
+    decimal_ticks(right.xaxis)
     return figure
-
-
-def _plain_ticks(axis: Any) -> None:
-    """A few of every power of ten, written as decimal numbers."""
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 3.0, 5.0, 7.0)))
-    axis.set_major_formatter("{x:g}")
-    axis.set_minor_locator(NullLocator())

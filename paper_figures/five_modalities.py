@@ -14,7 +14,7 @@ import expfam_game as eg
 from expfam_game._typing import AnyArray, FloatArray
 from expfam_game.bridge import play
 from paper_figures.data import BACKGROUNDS, Images, Part, Views, five_modalities, load
-from paper_figures.five_modalities_pictures import draw_chain, draw_generation, draw_numbers, draw_views
+from paper_figures.five_modalities_pictures import SHORT, draw_chain, draw_generation, draw_numbers, draw_views
 from paper_figures.layered import Layered, Layout
 from paper_figures.modalities import (
     PIXELS,
@@ -29,6 +29,7 @@ from paper_figures.modalities import (
     to_symbols,
 )
 from paper_figures.report import Finding, Report
+from paper_figures.wording import against, middle, when
 
 TITLE = "Five modalities, and agents without labels"
 CLAIM = "Agents that share only class, style and drawing teach one another what a picture shows, though no picture and no label of a picture is exchanged."
@@ -38,6 +39,8 @@ CHAIN = (Layout(PIXELS), Layout(PIXELS, drawings=2, picture=True), Layout(PIXELS
 KINDS = (24, 8, 8, 8, 8)
 COLOURS = 16
 SHARES = (1.0, 0.01)
+TEST = {"five modalities": 1000, "coherence across modalities": 200, "two modalities": 2000}
+_QUICK_TEST = dict.fromkeys(TEST, 60)
 SETTINGS: dict[str, Any] = {
     "five modalities": {
         "pictures an agent": 1500,
@@ -98,7 +101,12 @@ def main(out: Path, seed: int, quick: bool) -> Report:
     findings = _findings(views, chains)
     if quick:  # too small to be held to what is asked
         findings = [replace(finding, wanted="") for finding in findings]
-    return Report(findings, _reading(views, chains), figures, SETTINGS, series)
+    settings = {**SETTINGS, "test images": _QUICK_TEST if quick else TEST, "seeds": list(seeds)}
+    if quick:
+        settings["small version"] = (
+            "of everything above less: images, letters, styles, kinds of backdrop, rounds, EM steps"
+        )
+    return Report(findings, _reading(views, chains), figures, settings, series)
 
 
 @lru_cache(maxsize=2)
@@ -131,7 +139,9 @@ def five(seed: int, judges: Sequence[Judge], quick: bool) -> dict[str, Any]:
     """One seed: a light agent with labelled drawings and five agents with unlabelled pictures."""
     chosen = SETTINGS["five modalities"]
     images = images_of(None)
-    n, n_light, n_test = (80, 400, 60) if quick else (chosen["pictures an agent"], chosen["labelled drawings"], 1000)
+    n, n_light, n_test = (
+        (80, 400, 60) if quick else (chosen["pictures an agent"], chosen["labelled drawings"], TEST["five modalities"])
+    )
     order = np.random.default_rng(seed).permutation(len(images.train) * 3 // 5)
     own = five_modalities(images.train.take(order[:n]), seed)
     chosen_test = np.random.default_rng(seed).permutation(len(images.test))[:n_test]
@@ -175,7 +185,9 @@ def five(seed: int, judges: Sequence[Judge], quick: bool) -> dict[str, Any]:
     known = [
         Judge(epochs=30).fit(own.images[:, m], own.labels).agrees(test.images[:, m], test.labels) for m in range(5)
     ]
-    shown = cross(mains, own, asked, symbols, colours, test, judges, seed, 60 if quick else 200)
+    shown = cross(
+        mains, own, asked, symbols, colours, test, judges, seed, 60 if quick else TEST["coherence across modalities"]
+    )
     table_of = result.metric("accuracy")
     return {
         "accuracy": table_of[:, 1:],
@@ -274,7 +286,7 @@ def chain(seed: int, share: float, judge: Judge, quick: bool) -> dict[str, Any]:
     """A has drawings and a share of their labels, P unlabelled pairs, B unlabelled second views; A – P – B."""
     chosen = SETTINGS["two modalities"]
     images = images_of(127)
-    n, n_test = (100, 60) if quick else (chosen["images an agent"], 2000)
+    n, n_test = (100, 60) if quick else (chosen["images an agent"], TEST["two modalities"])
     order = np.random.default_rng(seed + 50).permutation(len(images.train) * 3 // 5)[: 3 * n]
     a, p, b = (images.train.take(order[k * n : (k + 1) * n]) for k in range(3))
     labels = a.labels if share == 1.0 else spread_labels(a.images, keep_labels(a.labels, share, seed))
@@ -345,21 +357,34 @@ def chain(seed: int, share: float, judge: Judge, quick: bool) -> dict[str, Any]:
 def _findings(views: Sequence[dict[str, Any]], chains: dict[float, list[dict[str, Any]]]) -> list[Finding]:
     full, few = chains[1.0], chains[0.01]
     findings = [
-        Finding.of("agent B, no labels; A labelled", [c["second"][-1, 2] for c in full], ">= 0.55"),
-        Finding.of("agent B, no labels; A with 1 % labels", [c["second"][-1, 2] for c in few], ">= 0.40"),
-        Finding.of("coherence x1 → x2 (P), A labelled", [c["coherence"] for c in full], ">= 0.70"),
-        Finding.of("coherence x1 → x2 (P), A with 1 % labels", [c["coherence"] for c in few]),
-        Finding.of("coherence through the class alone (A, then B), A labelled", [c["composed"] for c in full]),
-        Finding.of("the judge of x2 on real views", [c["judge"] for c in full]),
-        Finding.of("A with 1 % labels: right ones among its own images after spreading", [c["spread"] for c in few]),
+        Finding.of(
+            "chain, agent B (x2, no labels), its accuracy; A labelled", [c["second"][-1, 2] for c in full], ">= 0.55"
+        ),
+        Finding.of(
+            "chain, agent B (x2, no labels), its accuracy; A with 1 % labels",
+            [c["second"][-1, 2] for c in few],
+            ">= 0.40",
+        ),
+        *_late(full),
+        Finding.of("chain, coherence x1 → x2 by P; A labelled", [c["coherence"] for c in full], ">= 0.70"),
+        Finding.of("chain, coherence x1 → x2 by P; A with 1 % labels", [c["coherence"] for c in few]),
+        Finding.of(
+            "chain, coherence x1 → x2 through the class alone (A names it, B draws it); A labelled",
+            [c["composed"] for c in full],
+        ),
+        Finding.of("chain, the judge of x2 on real ones", [c["judge"] for c in full]),
+        Finding.of(
+            "chain, A with 1 % labels: right ones among its own images after spreading", [c["spread"] for c in few]
+        ),
     ]
-    for m, name in enumerate(BACKGROUNDS):
+    for m, name in enumerate(SHORT):
         findings.append(
             Finding.of(f"{name}: class from the picture, no labelled picture", [v["accuracy"][-1, m] for v in views])
         )
     findings += [
         Finding.of("five modalities, mean: synthetic pairs (the game)", [v["accuracy"][-1].mean() for v in views]),
         Finding.of("… after one exchange", [v["accuracy"][1].mean() for v in views]),
+        Finding.of("… the end less one exchange", _gains(views).mean(axis=1)),
         *(
             [Finding.of("… the real pairs themselves instead", [v["real"].mean() for v in views])]
             if views[0]["real"].size
@@ -367,6 +392,7 @@ def _findings(views: Sequence[dict[str, Any]], chains: dict[float, list[dict[str
         ),
         Finding.of("… classifier on as many labelled pictures", [v["classifier"].mean() for v in views]),
         Finding.of("light model, class from a drawing", [v["light"][-1] for v in views]),
+        Finding.of("… before any exchange", [v["light"][0] for v in views]),
         Finding.of("coherence across modalities: most probable drawing, own colours", [off(v["crisp"]) for v in views]),
         Finding.of("… drawing sampled, own colours", [off(v["painted"]) for v in views]),
         Finding.of("… drawing and colours sampled from the model", [off(v["plain"]) for v in views]),
@@ -380,19 +406,74 @@ def off(square: FloatArray) -> float:
     return float(square[~np.eye(len(square), dtype=bool)].mean())
 
 
+def _gains(views: Sequence[dict[str, Any]]) -> FloatArray:
+    """Accuracy at the end less that after one exchange, shape (seeds, 5)."""
+    return np.array([v["accuracy"][-1] - v["accuracy"][1] for v in views])
+
+
+def _late(chains: Sequence[dict[str, Any]]) -> list[Finding]:
+    """What B gains after round 2, which is the first that tells it anything."""
+    if len(chains[0]["second"]) < 4:
+        return []
+    changes = [c["second"][-1, 2] - c["second"][2, 2] for c in chains]
+    return [Finding.of("chain, agent B: accuracy at the end less that after round 2; A labelled", changes)]
+
+
 def _reading(views: Sequence[dict[str, Any]], chains: dict[float, list[dict[str, Any]]]) -> str:
-    gain = float(np.median([np.nanmean(v["accuracy"][-1] - v["accuracy"][1]) for v in views]))
-    late = float(np.median([c["second"][-1, 2] - c["second"][min(2, len(c["second"]) - 1), 2] for c in chains[1.0]]))
     return (
-        "No agent with pictures has a label, or sees a drawing of any of its pictures. It hears (class, style, drawing) from the light model and finds "
-        "by EM what ink does to its own pictures; the pictures never leave, and letters hold the shared columns only. One exchange gives all there is: "
-        f"later rounds change the mean by {gain:+.3f}, most of all for the astronaut, whose colours say least about ink, while the light model "
-        "gains nothing from listening to unlabelled agents (whether the loss comes from their guesses or from more EM steps was not taken apart). Letters sampled from the light model are a little worse than the real "
-        "pairs behind them, and a classifier on as many labelled pictures is better than both. In the chain the agent without labels has to "
-        f"wait two rounds for the first word; after that its accuracy changes by {late:+.3f}. With 1 % labels what counts is done before any exchange: the "
-        "labelled agent spreads its few labels over its own images along a graph of neighbours. A model of layers (ink over a backdrop) is a strong assumption that fits these pictures. "
-        "Generated pictures show the most probable drawing of the inferred class and style "
-        "in the colours of one of the agent's own pictures, pixel by nearest pixel. A drawing that is sampled is salt and pepper, because pixels are "
-        "independent given the style, and the judge, trained on real pictures, recognises less of it. Pictures are made "
-        "after the recipe of PolyMNIST from other photographs, so that no number here can be compared with published ones."
+        _of_five(views)
+        + "\n\n"
+        + _of_chain(chains)
+        + "\n\nA model of layers (ink over a backdrop) is a strong assumption, and these pictures "
+        "are made so. Generated pictures show the most probable drawing of the inferred class and style in the colours of one of the agent's own "
+        "pictures, pixel by nearest pixel. A drawing that is sampled is salt and pepper, because pixels are independent given the style"
+        + when(
+            middle([off(v["painted"]) for v in views]) < middle([off(v["crisp"]) for v in views]),
+            ", and the judge, trained on real pictures, recognises less of it",
+        )
+        + ". Pictures are made after the recipe of PolyMNIST from other photographs (tissue is an immunohistochemical stain, hubble the Hubble deep "
+        "field), so that no number here can be compared with published ones."
+    )
+
+
+def _of_five(views: Sequence[dict[str, Any]]) -> str:
+    game, classifier = (
+        middle([v["accuracy"][-1].mean() for v in views]),
+        middle([v["classifier"].mean() for v in views]),
+    )
+    light, alone = (middle([v["light"][t] for v in views]) for t in (-1, 0))
+    real = ""
+    if views[0]["real"].size:
+        real = f"; the real pairs behind its letters give {middle([v['real'].mean() for v in views]):.3f}"
+    return (
+        "*Five modalities.* Five agents have unlabelled pictures of one kind each; a sixth, the light model, has labelled drawings. No agent with "
+        "pictures has a label, or sees a drawing of any of its pictures. It hears (class, style, drawing) from the light model and finds "
+        "by EM what ink does to its own pictures; the pictures never leave, and letters hold the shared columns only. "
+        + _of_later_rounds(views)
+        + f" On drawings the light model, which listens to unlabelled agents, has an accuracy of {against(light, alone)} alone"
+        + when(light < alone, "; whether the loss comes from their guesses or from more EM steps was not taken apart")
+        + f". Mean accuracy on pictures is {game:.3f}{real}; a classifier on as many labelled pictures has {against(classifier, game)} of the game."
+    )
+
+
+def _of_later_rounds(views: Sequence[dict[str, Any]]) -> str:
+    if len(views[0]["accuracy"]) < 3:
+        return "Only one exchange was made."
+    by_kind = np.median(_gains(views), axis=0)
+    total, largest = middle(_gains(views).mean(axis=1)), int(np.abs(by_kind).argmax())
+    return (
+        when(abs(total) < 0.02, "One exchange gives nearly all there is: later ", "Later ")
+        + f"rounds change the mean by {total:+.3f}, most for {SHORT[largest]} ({by_kind[largest]:+.3f})."
+    )
+
+
+def _of_chain(chains: dict[float, list[dict[str, Any]]]) -> str:
+    late, spread = _late(chains[1.0]), middle([c["spread"] for c in chains[0.01]])
+    return (
+        "*The chain A – P – B.* x1 is a drawing of a digit, x2 the same drawing turned by a right angle, inverted, striped and noisy. A has x1 with "
+        "labels, P pairs (x1, x2) without labels, B only x2, without labels; P listens to both, A and B to P alone, so B has to wait two rounds for "
+        "the first word about classes"
+        + when(bool(late), f"; after that its accuracy changes by {late[0].median:+.3f}" if late else "")
+        + f". With 1 % labels A spreads the few that it has over its own images along a graph of neighbours before any exchange ({spread:.3f} of "
+        "all its labels are right then). Coherence: how often a judge, trained on real x2 of other images, finds the digit of the given x1 in the x2 that is made from it."
     )

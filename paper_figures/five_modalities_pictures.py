@@ -125,8 +125,8 @@ def draw_chain(chains: dict[float, list[dict[str, Any]]]) -> Figure:
         ax.set_xlabel("round")
         ax.set_ylabel("accuracy on test images")
         ax.set_title(f"A has {share:.0%} of its labels", fontsize=10)
-        ax.legend(frameon=False, fontsize=8, loc="lower right")
         clean(ax)
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=5, frameon=False, fontsize=9)
     ax = figure.add_subplot(grid[1, :])
     rows = [[x.reshape(28, 28) for x in row] for row in next(iter(chains.values()))[0]["pictures"]]
     _tile(ax, rows, ["given x1", "a real x2 of it", "P: x2 given x1", "A: class, B: x2"], cmap="gray_r")

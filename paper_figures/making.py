@@ -30,6 +30,10 @@ LONGEST = (
 """Begun first when several are made, so that none of them is left to run alone at the end."""
 
 
+SMALL = "shows that everything runs; the numbers mean little"
+"""What ``--quick`` makes of a figure, unless its module has a ``SMALL`` of its own (empty: it is the full version)."""
+
+
 @dataclass(frozen=True)
 class Order:
     """What is to be made: which figure, where, how; ``at_once`` figures share the machine."""
@@ -87,6 +91,7 @@ def _compute(order: Order) -> list[str]:
     written = save(
         report, order.name, module.TITLE, module.CLAIM, order.out,
         seconds=seconds, command=command, at_once=order.at_once,
+        small=getattr(module, "SMALL", SMALL) if order.quick else "",
     )  # fmt: skip
     return [f"{order.name}: {module.TITLE}", *map(_line, report.findings), _files(written, f" in {seconds:.0f} s")]
 

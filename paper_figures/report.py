@@ -81,11 +81,21 @@ class Report:
 
 
 def save(
-    report: Report, name: str, title: str, claim: str, out: Path, *, seconds: float, command: str, at_once: int = 1
+    report: Report,
+    name: str,
+    title: str,
+    claim: str,
+    out: Path,
+    *,
+    seconds: float,
+    command: str,
+    at_once: int = 1,
+    small: str = "",
 ) -> list[Path]:
     """Write ``out/<figure>.png`` and ``.pdf`` of every figure and ``out/<name>.json``.
 
-    ``seconds`` are by the clock on the wall; ``at_once`` says how many figures shared the machine meanwhile.
+    ``seconds`` are by the clock on the wall; ``at_once`` says how many figures shared the machine meanwhile; ``small``
+    says what a small version leaves out, and is empty for the full one.
     """
     content = {
         **environment(),
@@ -93,18 +103,20 @@ def save(
         "command": command,
         "seconds": seconds,
         "figures_at_once": at_once,
+        "small": small,
         "figures": list(report.figures),
         "settings": dict(report.settings),
         "series": dict(report.series),
     }
-    return [*_draw(report.figures, out), save_json(out / f"{name}.json", {**content, **_words(report, title, claim)})]
+    words = _words(report, title, claim, small)
+    return [*_draw(report.figures, out), save_json(out / f"{name}.json", {**content, **words})]
 
 
 def save_again(report: Report, saved: Mapping[str, Any], title: str, claim: str, out: Path) -> list[Path]:
     """Write the figures that ``report`` has, and ``saved`` with its words: the numbers, the machine and the time stay."""
     return [
         *_draw(report.figures, out),
-        save_json(out / f"{saved['name']}.json", {**saved, **_words(report, title, claim)}),
+        save_json(out / f"{saved['name']}.json", {**saved, **_words(report, title, claim, saved.get("small", ""))}),
     ]
 
 
@@ -120,9 +132,10 @@ def _draw(figures: Mapping[str, Figure], out: Path) -> list[Path]:
     return written
 
 
-def _words(report: Report, title: str, claim: str) -> dict[str, Any]:
+def _words(report: Report, title: str, claim: str, small: str) -> dict[str, Any]:
     findings = [_plain(finding) for finding in report.findings]
-    return {"title": title, "claim": claim, "findings": findings, "reading": report.reading}
+    reading = f"**Small version:** {small}. {report.reading}" if small else report.reading
+    return {"title": title, "claim": claim, "findings": findings, "reading": reading}
 
 
 def _plain(finding: Finding) -> dict[str, Any]:
@@ -143,19 +156,23 @@ def _plain(finding: Finding) -> dict[str, Any]:
 
 _HEAD = """# Results
 
-Written by `python -m paper_figures` from the JSON files beside the pictures; do not edit. The images are the official test sets; settings
-were chosen on a validation split of the training set, and each JSON file says which and how. A number is the median over the seeds, with
-the smallest and the largest beside it; where these are missing it comes from one run or sums up several. *Asked* is what was to be reached
-before anything was run. Seconds are by the clock, on a machine that other programs may have used as well.
+Written by `python -m paper_figures` from the JSON files beside the pictures; do not edit. Accuracies and distances are those on images of the
+official test sets; how many, and all other settings, can be unfolded below each table. Settings were chosen on a validation split of the
+training set. A number is the median over the seeds, with the smallest and the largest beside it; where these are missing it comes from one
+run or sums up several. *Asked* is what was to be reached before anything was run. Seconds are by the clock, on a machine that other programs
+may have used as well.
+"""
+
+_SMALL = """> **Small version (`--quick`).** Sections that say so were made small: they show that everything runs, and their numbers mean little.
 """
 
 
 def write_page(page: Path, folder: Path, names: Sequence[str]) -> Path:
     """One section for each figure whose JSON file is in ``folder``, in the order of ``names``."""
-    sections = [_HEAD]
-    for name in names:
-        if (path := folder / f"{name}.json").is_file():
-            sections.append(_section(json.loads(path.read_text(encoding="utf-8")), folder, page.parent))
+    paths = [folder / f"{name}.json" for name in names]
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.is_file()]
+    sections = [_HEAD, *([_SMALL] if any(saved.get("small") for saved in found) else [])]
+    sections += [_section(saved, folder, page.parent) for saved in found]
     if missing := [name for name in names if not (folder / f"{name}.json").is_file()]:
         sections.append(f"Not made here yet: {', '.join(f'`python -m paper_figures {name}`' for name in missing)}.\n")
     page.parent.mkdir(parents=True, exist_ok=True)
@@ -164,16 +181,42 @@ def write_page(page: Path, folder: Path, names: Sequence[str]) -> Path:
 
 
 def _section(saved: dict[str, Any], folder: Path, base: Path) -> str:
-    lines = [f"## {saved['title']}", "", f"**Claim.** {saved['claim']}", ""]
+    small = saved.get("small", "")
+    claim = "Claim of the full version" if small else "Claim"
+    lines = [f"## {saved['title']}", "", *([f"> **Small version:** {small}.", ""] if small else [])]
+    lines += [f"**{claim}.** {saved['claim']}", ""]
     for stem in saved["figures"]:
         lines += [f"![{saved['title']}]({_relative(folder / f'{stem}.png', base)})", ""]
     lines += ["| | median | least … most | asked | reached |", "| --- | --- | --- | --- | --- |"]
     lines += [_row(finding) for finding in saved["findings"]]
     lines += ["", saved["reading"].strip(), ""]
+    if saved.get("settings"):
+        lines += ["<details><summary>Settings</summary>", "", *_listed(saved["settings"]), "", "</details>", ""]
     at_once = saved.get("figures_at_once", 1)
     beside = f", {at_once} figures at a time" if at_once > 1 else ""
     lines += [f"`{saved['command']}` ({saved['seconds']:.0f} s, {saved['machine']['cores']} cores{beside})", ""]
     return "\n".join(lines)
+
+
+def _listed(settings: Mapping[str, Any], depth: int = 0) -> list[str]:
+    """A list of Markdown, mappings in lists of their own; what is longer than a line of the page is no trouble there."""
+    lines = []
+    for key, value in settings.items():
+        nested = isinstance(value, Mapping)
+        lines.append("  " * depth + f"- {key}" + ("" if nested else f": {_said(value)}"))
+        lines += _listed(value, depth + 1) if nested else []
+    return lines
+
+
+def _said(value: Any) -> str:
+    """A setting as text: lists with commas, nothing as a dash."""
+    if value is None or value == []:
+        return "—"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(f"({_said(item)})" if isinstance(item, list) else _said(item) for item in value)
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _relative(path: Path, base: Path) -> str:

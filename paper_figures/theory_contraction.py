@@ -15,6 +15,7 @@ from paper_figures.report import Finding, Report
 
 TITLE = "Best response contracts in mean parameters"
 CLAIM = "Simultaneous best response contracts in the v-norm with factor q, whatever the family (T4); the certificate proves q and the error."
+SMALL = ""
 
 N = 5
 TRUST = 0.2
@@ -104,7 +105,7 @@ def _draw_paths(ax: Any, path: FloatArray, means: FloatArray, goal: FloatArray) 
             color=colour,
             markersize=4,
             linewidth=0.9,
-            label=f"agent {agent + 1}",
+            label=f"agent {agent}",
         )
         ax.plot(means[agent, 1], means[agent, 0], "s", color=colour, markersize=6, markerfacecolor="none")
         ax.plot(

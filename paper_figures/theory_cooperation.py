@@ -15,6 +15,7 @@ from paper_figures.report import Finding, Report
 
 TITLE = "When cooperation pays"
 CLAIM = "An agent gains by playing exactly if the bias of other people's worlds is below the variance that their data saves it (T9)."
+SMALL = "4,000 simulated games a dot instead of 40,000"
 
 TRUST = 0.5
 COUNTS = np.unique(np.geomspace(3, 3000, 61).astype(int))

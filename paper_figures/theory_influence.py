@@ -13,6 +13,7 @@ from paper_figures.report import Finding, Report
 
 TITLE = "Whose data weighs how much for whom"
 CLAIM = "At the equilibrium agent i fits the mixture Σ_j R_ij π_j of everybody's data, R = (I − B)⁻¹ D; every row sums to one (T2)."
+SMALL = ""
 
 N = 8
 TRUST = 0.3

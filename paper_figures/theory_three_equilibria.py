@@ -14,6 +14,7 @@ from paper_figures.report import Finding, Report
 
 TITLE = "Three equilibria"
 CLAIM = "Agents with the same data but different statistics can have three equilibria; each is proved, and that there is no other (T10b, C6)."
+SMALL = "coarser grids in three of the four pictures, and with them the two rows about grids"
 
 BOX = ((-11.0, 2.0), (-2.0, 11.0))
 

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from expfam_game.errors import InvalidInput
-from paper_figures.__main__ import NAMES, app
+from paper_figures.__main__ import AGAIN, NAMES, _claim, app
 from paper_figures.report import Finding, write_page
 
 pytest.importorskip("matplotlib")
@@ -61,6 +61,36 @@ def test_a_figure_that_fails_is_named_and_the_exit_says_so(tmp_path, monkeypatch
 
 def test_what_cannot_be_drawn_again_is_said(tmp_path):
     assert "five_agents: there is no" in run("five_agents", "--redraw", "--out", str(tmp_path), code=1)
+
+
+def test_the_list_needs_no_import_of_the_figures():
+    assert [_claim(name) for name in NAMES] == [
+        importlib.import_module(f"paper_figures.{name}").CLAIM for name in NAMES
+    ]
+
+
+def test_drawing_all_again_names_what_is_left_out(tmp_path):
+    able = [name for name in NAMES if hasattr(importlib.import_module(f"paper_figures.{name}"), "again")]
+    assert sorted(AGAIN) == sorted(able)
+    said = run("all", "--redraw", "--out", str(tmp_path), code=1).splitlines()[0]  # nothing was made there
+    assert said.startswith(f"drawn again: {', '.join(AGAIN)}; left out")
+    assert all(name in said.partition("left out")[2] for name in NAMES if name not in AGAIN)
+    assert f"those that can are {', '.join(AGAIN)}" in run("theory_noise_floor", "--redraw", code=1)
+    for name in AGAIN:
+        assert name in "".join(run("--help").replace("│", "").split())
+
+
+def test_small_versions_say_so_on_the_page_and_full_ones_do_not(tmp_path):
+    run("theory_asynchronous", "--quick", "--out", str(tmp_path))
+    run("theory_influence", "--quick", "--out", str(tmp_path))  # --quick leaves nothing out of it
+    page = (tmp_path / "results.md").read_text(encoding="utf-8")
+    full, small = page.partition("## Asynchronous play")[::2]
+    assert "> **Small version (`--quick`).**" in full
+    assert "> **Small version:** 150 rounds instead of 400." in small
+    assert "\n**Small version:** 150 rounds instead of 400. Dropping" in small
+    assert "**Claim of the full version.**" in small
+    assert "**Claim.**" in full
+    assert "- regimes\n  - everybody, every round: 1, 1, 0, 0\n" in small
 
 
 def test_a_finding_knows_whether_it_holds():
