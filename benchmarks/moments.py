@@ -30,7 +30,7 @@ from benchmarks.moment_efax import efax_peer
 from benchmarks.report import console, environment, number, progress, save_json
 from benchmarks.scaling import copy_bandwidth
 from expfam_game._typing import AnyArray, FloatArray
-from expfam_game.kernels import philox, samplers
+from expfam_game.kernels import random_words, samplers
 from expfam_game.plots.style import clean
 
 _SIGMAS = 7.0
@@ -111,7 +111,7 @@ def _draw(kind: int, rounds: int, out: FloatArray, words: AnyArray, state: AnyAr
     """Random numbers alone, a buffer at a time, as the kernels draw them."""
     for _ in range(rounds):
         if kind == 0:
-            philox.fill_words(words, state)
+            random_words.fill_words(words, state)
         elif kind == 1:
             samplers.fill_normal(out, words, state)
         else:
@@ -120,13 +120,17 @@ def _draw(kind: int, rounds: int, out: FloatArray, words: AnyArray, state: AnyAr
 
 def number_seconds() -> dict[str, float]:
     """CPU seconds of one random number of each kind."""
-    state, words, out = np.zeros(philox.STATE, np.uint64), np.empty(philox.WORDS, np.uint64), np.empty(philox.WORDS)
-    philox.open_stream(state, np.uint64(1), 0, 0, 0)
+    state, words, out = (
+        np.zeros(random_words.STATE, np.uint64),
+        np.empty(random_words.WORDS, np.uint64),
+        np.empty(random_words.WORDS),
+    )
+    random_words.open_stream(state, np.uint64(1), 0, 0, 0)
     found, rounds = {}, 5000
     for code, kind in enumerate(("words", "normals", "exponentials")):
         _draw(code, 1, out, words, state)
         seconds = cpu_seconds(lambda code=code: _draw(code, rounds, out, words, state))  # type: ignore[misc]
-        found[kind] = seconds / (rounds * philox.WORDS)
+        found[kind] = seconds / (rounds * random_words.WORDS)
     return found | {"bits": found["words"] / 64.0}
 
 

@@ -157,7 +157,7 @@ class AgentFailed(ExpfamGameError):
     agent : int
     round : int
         The round of exchange; 0 is the start on private data alone.
-    task : {"fit", "sample"}
+    task : {"fit", "sample", "sample for the check"}
     reason : str
         What went wrong, with the class of the exception where there was one.
     """

@@ -45,15 +45,23 @@ class SampleSet:
 
     Examples
     --------
-    Two samples of a pixel and a label, the second without its label:
+    Two samples of a pixel and a label, the second without its label (the −1 could be anything):
 
+    >>> from expfam_game import SampleSet
     >>> samples = SampleSet([[1, 3], [0, -1]], observed=[[True, True], [True, False]], row_weights=[1, 3])
+    >>> samples
+    SampleSet(2 samples × 2 variables, some values not observed, weighted)
     >>> samples.n, samples.n_variables
     (2, 2)
     >>> samples.normalized_weights()
     array([0.25, 0.75])
     >>> samples.labels(column=1, n_classes=10)
     array([ 3, -1])
+
+    A mask with one entry a column says that nobody has a label:
+
+    >>> SampleSet([[1, 0], [0, 0]], observed=[True, False]).labels(column=1, n_classes=10)
+    array([-1, -1])
     """
 
     values: AnyArray
@@ -68,6 +76,11 @@ class SampleSet:
         object.__setattr__(self, "values", values)
         object.__setattr__(self, "observed", observed)
         object.__setattr__(self, "row_weights", weights)
+
+    def __repr__(self) -> str:
+        masked = "" if self.observed is None or self.observed.all() else ", some values not observed"
+        weighted = "" if self.row_weights is None else ", weighted"
+        return f"SampleSet({counted(self.n, 'sample')} × {counted(self.n_variables, 'variable')}{masked}{weighted})"
 
     @classmethod
     def of(cls, samples: Any) -> SampleSet:
@@ -133,7 +146,7 @@ class SampleSet:
         if wrong.any():
             row = int(np.argmax(wrong))
             raise InvalidData(
-                f"row {row} has the label {raw[row]!r} in column {column}; labels must be integers from 0 to {n_classes - 1}",
+                f"row {row} has the label {raw[row]} in column {column}; labels must be integers from 0 to {n_classes - 1}",
                 entry=row,
                 rule="labels",
             )
@@ -184,10 +197,12 @@ def share_out(samples: Sequence[Any], weights: Sequence[float]) -> list[SampleSe
         If the lengths differ, a weight is negative or not finite, nothing is left, or the numbers of variables differ.
     """
     if len(samples) != len(weights):
-        raise InvalidInput(f"there are {len(samples)} sample sets and {len(weights)} weights; give one weight a set")
+        raise InvalidInput(f"samples has length {len(samples)}, weights {len(weights)}; give one weight a set")
     totals = np.asarray(weights, dtype=np.float64)
     if totals.ndim != 1 or not np.all(np.isfinite(totals)) or np.any(totals < 0):
-        raise InvalidInput(f"the weights of the sample sets are {weights!r}; they must be non-negative finite numbers")
+        raise InvalidInput(
+            f"the weights of the sample sets are {totals.tolist()}; they must be non-negative finite numbers"
+        )
     sets = [SampleSet.of(part) for part in samples]
     kept = [index for index, part in enumerate(sets) if part.n and totals[index] > 0]
     if not kept:
@@ -195,7 +210,8 @@ def share_out(samples: Sequence[Any], weights: Sequence[float]) -> list[SampleSe
     if len({sets[index].n_variables for index in kept}) > 1:
         found = ", ".join(str(sets[index].n_variables) for index in kept)
         raise InvalidInput(
-            f"the sample sets have different numbers of variables ({found}); mark missing ones by the mask"
+            f"the sample sets have different numbers of variables ({found}); give all of them the columns of all variables, "
+            "and say by SampleSet(values, observed=...) which are known"
         )
     shares = totals[kept] / totals[kept].max()  # the sum of the weights themselves may overflow
     shares /= shares.sum()
@@ -218,6 +234,7 @@ def pool(samples: Sequence[Any], weights: Sequence[float]) -> SampleSet:
 
     Examples
     --------
+    >>> from expfam_game.samples import pool
     >>> both = pool([[[0.0], [1.0]], [[5.0]]], weights=[3.0, 1.0])
     >>> both.values[:, 0], both.row_weights
     (array([0., 1., 5.]), array([0.375, 0.375, 0.25 ]))
@@ -232,11 +249,12 @@ def pool(samples: Sequence[Any], weights: Sequence[float]) -> SampleSet:
 def as_array(samples: Any) -> AnyArray:
     """A NumPy array of anything that is one, has ``__array__`` or ``__dlpack__``, or is a nested sequence.
 
+    >>> from expfam_game.samples import as_array
     >>> as_array([[1, 2]]).shape
     (1, 2)
     """
     if np.ma.is_masked(samples):
-        raise InvalidData("the samples are a masked array; give its data, and observed=~mask for the mask")
+        raise InvalidData("the samples are a masked array; give SampleSet(its data, observed=~mask)")
     if isinstance(samples, np.ndarray):
         return np.asarray(samples)  # subclasses have arithmetic of their own
     if hasattr(samples, "__dlpack__") and not hasattr(samples, "__array__"):
@@ -245,6 +263,16 @@ def as_array(samples: Any) -> AnyArray:
         return np.asarray(samples)
     except ValueError as problem:
         raise InvalidData(f"the samples cannot be made into an array: {problem}") from problem
+
+
+def counted(number: int, what: str, many: str = "") -> str:
+    """A number and what it counts, for messages.
+
+    >>> from expfam_game.samples import counted
+    >>> counted(1, "row"), counted(2, "row")
+    ('1 row', '2 rows')
+    """
+    return f"{number} {what if number == 1 else many or what + 's'}"
 
 
 # ---------------------------------------------------------------------- checks
@@ -285,7 +313,7 @@ def _checked_mask(observed: Any, shape: tuple[int, ...]) -> BoolArray:
 def _checked_weights(weights: Any, n: int) -> FloatArray:
     array = np.asarray(as_array(weights), dtype=np.float64)
     if array.shape != (n,):
-        raise InvalidInput(f"row_weights have shape {array.shape}; there are {n} rows")
+        raise InvalidInput(f"row_weights have shape {array.shape}; it must be {(n,)}, one weight a row")
     wrong = ~(np.isfinite(array) & (array >= 0))
     if wrong.any():
         row = int(np.argmax(wrong))
@@ -313,7 +341,7 @@ def _check_finite(values: AnyArray, observed: BoolArray | None) -> None:
             row += start
             raise InvalidData(
                 f"row {row}, variable {column} is {values[row, column]}; observed values must be finite. "
-                "Mark missing values by the mask",
+                "Say which are missing by SampleSet(values, observed=mask), True where a value is known",
                 entry=(int(row), int(column)),
                 rule="finite",
             )

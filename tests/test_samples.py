@@ -1,5 +1,6 @@
 """Sample sets: validation, masks, weights, pooling."""
 
+import doctest
 from fractions import Fraction
 
 import numpy as np
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from expfam_game.errors import InvalidData, InvalidInput
-from expfam_game.samples import SampleSet, as_array, pool
+from expfam_game.samples import SampleSet, as_array, counted, pool
 
 
 class WithArray:
@@ -71,7 +72,7 @@ def test_values_must_be_a_table_of_real_numbers(values):
 def test_observed_values_must_be_finite_and_the_others_need_not(bad):
     values = np.zeros((3, 2))
     values[2, 1] = bad
-    with pytest.raises(InvalidData, match="row 2, variable 1") as caught:
+    with pytest.raises(InvalidData, match=r"row 2, variable 1 .* SampleSet\(values, observed=mask\)") as caught:
         SampleSet(values)
     assert caught.value.entry == (2, 1)
     observed = np.ones((3, 2), dtype=bool)
@@ -118,11 +119,38 @@ def test_labels():
     assert samples.labels(1, 3).tolist() == [2, -1, 0]
     assert samples.labels(-1, 3).tolist() == [2, -1, 0]
     assert SampleSet([[True], [False]]).labels(0, 2).tolist() == [1, 0]
-    with pytest.raises(InvalidData, match="row 0 has the label"):
+    with pytest.raises(InvalidData, match=r"row 0 has the label 2\.0 in column 1; labels must be integers from 0 to 1"):
         samples.labels(1, 2)
     for bad in (0.5, -1.0):
         with pytest.raises(InvalidData, match="labels must be integers"):
             SampleSet([[bad]]).labels(0, 2)
+
+
+@pytest.mark.parametrize(
+    ("samples", "text"),
+    [
+        (SampleSet(np.zeros((600, 65))), "SampleSet(600 samples × 65 variables)"),
+        (SampleSet(np.zeros((1, 1)), [True]), "SampleSet(1 sample × 1 variable)"),
+        (
+            SampleSet(np.zeros((2, 2)), [True, False], [1, 2]),
+            "SampleSet(2 samples × 2 variables, some values not observed, weighted)",
+        ),
+    ],
+)
+def test_a_sample_set_prints_in_a_line(samples, text):
+    assert repr(samples) == text
+
+
+def test_numbers_in_messages_are_plain():
+    with pytest.raises(InvalidInput, match=r"are \[1\.0, -2\.0\]; they must"):
+        pool([[[1.0]], [[2.0]]], np.array([1.0, -2.0]))
+
+
+@pytest.mark.parametrize("thing", [SampleSet, pool, as_array, counted], ids=lambda t: t.__name__)
+def test_examples_run_as_pasted(thing):
+    (example,) = doctest.DocTestFinder(recurse=False).find(thing, globs={})
+    assert doctest.DocTestRunner(verbose=False).run(example).failed == 0
+    assert example.examples
 
 
 def test_take_select_and_blocks():
@@ -161,7 +189,7 @@ def test_pool_leaves_out_who_says_nothing():
 @pytest.mark.parametrize(
     ("samples", "weights", "message"),
     [
-        ([[[1.0]]], [1.0, 2.0], "one weight a set"),
+        ([[[1.0]]], [1.0, 2.0], "samples has length 1, weights 2; give one weight a set"),
         ([[[1.0]]], [-1.0], "non-negative"),
         ([[[1.0]]], [np.nan], "non-negative"),
         ([[[1.0]]], [0.0], "nothing to fit"),

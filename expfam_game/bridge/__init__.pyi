@@ -1,5 +1,5 @@
 from .adapters import CallableAgent, FamilyAgent
-from .agent import GenerativeAgent
+from .agent import GenerativeAgent, SampleSet, pool
 from .exchange import play
 from .faults import Fault
 from .result import PlayResult
@@ -12,8 +12,10 @@ __all__ = [
     "Fault",
     "GenerativeAgent",
     "PlayResult",
+    "SampleSet",
     "ScikitAgent",
     "ScikitGibbsAgent",
     "TheoryCheck",
     "play",
+    "pool",
 ]

@@ -59,6 +59,9 @@ class FamilyAgent:
         self.family = family
         self.margin = float(margin)
 
+    def __repr__(self) -> str:
+        return f"FamilyAgent({self.family!r}" + (f", margin={self.margin:g})" if self.margin else ")")
+
     def fit(self, samples: Sequence[Any], weights: Sequence[float]) -> FamilyAgent:
         """The best response to a mixture of sample sets."""
         mixture = pool(samples, weights)
@@ -165,6 +168,10 @@ class CallableAgent:
         self.fit_function = fit
         self.sample_function = sample
         self.model = model
+
+    def __repr__(self) -> str:
+        names = [getattr(f, "__name__", type(f).__name__) for f in (self.fit_function, self.sample_function)]
+        return f"CallableAgent({', '.join(names)})"
 
     def fit(self, samples: Sequence[Any], weights: Sequence[float]) -> CallableAgent:
         """Replace the model by what the function makes of the samples."""

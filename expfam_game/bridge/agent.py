@@ -3,15 +3,21 @@
     fit(samples, weights)   learn from a weighted list of sample sets, each with its mask of observed variables
     sample(n, seed)         draw n samples of the present model
 
-Both speak NumPy, or anything with ``__array__`` or ``__dlpack__``. No base class is needed.
+Both speak NumPy, or anything with ``__array__`` or ``__dlpack__``. No base class is needed. ``require_agent`` is how ``play``
+finds out, before the first round, that something else was passed in.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from expfam_game.samples import SampleSet
+from expfam_game.errors import InvalidInput
+from expfam_game.samples import SampleSet, pool
+
+# What a fit is given, and what most fits begin with: found in this room too by those who write an agent.
+__all__ = ["GenerativeAgent", "SampleSet", "pool"]
 
 
 @runtime_checkable
@@ -84,3 +90,64 @@ class GenerativeAgent(Protocol):
             Values that a mask hides are set to zero before anybody sees them.
         """
         ...
+
+
+# ---------------------------------------------------------------------- something else was passed in
+
+_CALLS = {"fit": "samples, weights", "sample": "n, seed", "sample_stratified": "n, seed"}
+
+
+def require_agent(agent: Any, index: int, stratified: bool) -> None:
+    """Raise InvalidInput, with what to do about it, if an agent cannot be called as ``play`` will."""
+    problem = _problem(agent, ("fit", "sample", "sample_stratified") if stratified else ("fit", "sample"))
+    if problem is not None:
+        raise InvalidInput(f"agent {index} {problem}", agent=index)
+
+
+def _problem(agent: Any, needed: Sequence[str]) -> str | None:
+    if isinstance(agent, type):
+        return f"is the class {agent.__name__} itself; give an object of it, made by {agent.__name__}(...)"
+    kind = type(agent).__name__
+    if _is_estimator(agent):
+        return f"is the scikit-learn estimator {kind}, {_advice(agent, kind)}"
+    for name in needed:
+        method, call = getattr(agent, name, None), f"{name}({_CALLS[name]})"
+        if not callable(method):
+            owners = (
+                "the learners" if name == "sample_stratified" else "the adapters of expfam_game.bridge and the learners"
+            )
+            return f"({kind}) has no {call}; {owners} of expfam_game.learners have it"
+        if not _takes_two(method):
+            return f"({kind}) cannot be called as {call}: it has {name}{inspect.signature(method)}"
+    return None
+
+
+def _is_estimator(agent: Any) -> bool:
+    """Whether ``fit`` takes one table and perhaps targets, by scikit-learn's names: a list of sample sets would be read as one."""
+    names = _parameters(getattr(agent, "fit", None))
+    return hasattr(agent, "get_params") and names[:1] == ["X"] and names[1:2] in ([], ["y"])
+
+
+def _advice(agent: Any, kind: str) -> str:
+    for adapter, methods in {"ScikitAgent": ("sample", "score_samples"), "ScikitGibbsAgent": ("gibbs",)}.items():
+        if all(hasattr(agent, name) for name in methods):
+            return f"whose fit takes one unweighted table; wrap it: expfam_game.bridge.{adapter}({kind}(...))"
+    return "which cannot draw samples; take a density, such as GaussianMixture in expfam_game.bridge.ScikitAgent"
+
+
+def _takes_two(method: Any) -> bool:
+    """Whether a call with two positional arguments is possible; true where Python does not know."""
+    try:
+        inspect.signature(method).bind(None, None)
+    except TypeError:
+        return False
+    except ValueError:
+        return True
+    return True
+
+
+def _parameters(method: Any) -> list[str]:
+    try:
+        return list(inspect.signature(method).parameters)
+    except (TypeError, ValueError):
+        return []

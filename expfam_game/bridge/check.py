@@ -120,7 +120,7 @@ class Comparison:
         for agent, outcome in zip(asked, self._runner.map([self._task(i) for i in asked])):
             outcome = verified(outcome, setting.rules(agent))
             if outcome.reason is not None:
-                fail(agent, "sample", outcome)
+                fail(agent, "sample for the check", outcome)
                 continue
             predicted[agent] = state.ledger.expected(agent)
             if outcome.value is None:

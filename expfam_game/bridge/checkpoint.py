@@ -82,8 +82,9 @@ class Checkpoint:
             raise _unreadable(card, problem) from None
         for name, value in fingerprint.items():
             if found.get(name) != value:
+                theirs = f"{name}: {found[name]}" if name in found else f"nothing known about {name}"
                 raise InvalidCheckpoint(
-                    f"{self._folder} holds another game: {name} {found.get(name)!r}, where this game has {value!r}. "
+                    f"{self._folder} holds another game ({theirs}), where this game has {name}: {value}. "
                     "Give another folder, or the same settings"
                 )
 

@@ -94,7 +94,9 @@ def play(
     support : callable, optional
         From samples as for ``statistic`` to bool, shape (n,) or (n, V): which are possible. Others are a fault.
     metrics : mapping of str to callable, optional
-        ``metric(agent, index)`` to a number, for every agent after every round. Must not change the agent.
+        ``metric(agent, index)`` to a number, for every agent after every round. Must not change the agent. NaN for an agent
+        that has not been fitted, or whose model raises :class:`~expfam_game.errors.NotFitted` since it cannot answer yet, like
+        the classes of one that has met no label; ``notes`` of the result say so. Any other exception ends the game.
     callback : callable, optional
         ``callback(round, agents, records)`` after every round, before its checkpoint: in a resumed game it may come twice
         for the round of the kill. Must not change the agents.
@@ -106,7 +108,8 @@ def play(
         Seconds for one call of ``fit`` or ``sample``. Python cannot stop a call in its own process, so with a time limit
         agents are called in worker processes, and a worker that takes longer is killed.
     parallel : int
-        Worker processes. The results do not depend on it.
+        Worker processes. The results do not depend on it. They start anew in every game, which takes seconds: for games
+        that last much longer than that.
     checkpoint : path, optional
         A folder that keeps the game after every round. If it holds this game already, play goes on where it stopped, with
         the result, to the last bit, of a game that was never interrupted. ``rounds`` may be larger than before.

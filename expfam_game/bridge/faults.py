@@ -17,7 +17,7 @@ import numpy as np
 from expfam_game._typing import FloatArray, IntArray
 from expfam_game.bridge.workers import Outcome
 from expfam_game.errors import InvalidData, InvalidInput
-from expfam_game.samples import SampleSet
+from expfam_game.samples import SampleSet, counted
 
 Policy = Literal["raise", "drop round", "drop agent"]
 POLICIES = ("raise", "drop round", "drop agent")
@@ -31,9 +31,29 @@ class Fault:
     ----------
     round : int
     agent : int
-    task : {"fit", "sample"}
+    task : {"fit", "sample", "sample for the check"}
+        A draw for the peers, or the one that is compared with theory after the round; both can fail in one round.
     reason : str
     action : {"drop round", "drop agent"}
+
+    Examples
+    --------
+    A network whose sampler breaks once it has been fitted twice:
+
+    >>> import numpy as np
+    >>> import expfam_game as eg
+    >>> from expfam_game.bridge import CallableAgent, FamilyAgent, play
+    >>> def fit(samples, weights, model):
+    ...     return 0 if model is None else model + 1
+    >>> def sample(model, n, seed):
+    ...     return np.full((n, 1), 2.0 if model == 0 else np.nan)
+    >>> agents = [CallableAgent(fit, sample), FamilyAgent(eg.families.Poisson())]
+    >>> result = play(agents, eg.Weights.complete(2, 0.5), [[[2.0]], [[4.0]]], rounds=3, n=10, on_fault="drop agent")
+    >>> fault = result.faults[0]
+    >>> fault.agent, fault.round, fault.task, fault.action
+    (0, 2, 'sample', 'drop agent')
+    >>> fault.reason
+    'InvalidData: row 0, variable 0 is nan; observed values must be finite. ...'
     """
 
     round: int
@@ -97,9 +117,11 @@ def checked(samples: SampleSet | None, rules: Rules) -> SampleSet | None:
     if samples is None or samples.n == 0:
         return None
     if samples.n_variables != rules.columns.size:
-        raise InvalidData(f"sample returned {samples.n_variables} columns; there are {rules.columns.size} variables")
+        found, asked = counted(samples.n_variables, "column"), counted(rules.columns.size, "variable")
+        raise InvalidData(f"sample returned {found} for {asked}")
     if samples.n > rules.n or (samples.n < rules.n and not rules.stratified):
-        raise InvalidData(f"sample returned {samples.n} rows; it was asked for {rules.n} (or 0 for nothing to say)")
+        found = counted(samples.n, "row")
+        raise InvalidData(f"sample returned {found}; it was asked for {rules.n} (or 0 for nothing to say)")
     if rules.label is not None and rules.classes is not None:
         samples.labels(rules.label, rules.classes)
     if rules.support is not None:

@@ -11,6 +11,7 @@ from expfam_game._typing import FloatArray, IntArray
 from expfam_game.bridge.faults import Fault
 from expfam_game.bridge.theory import TheoryCheck
 from expfam_game.errors import InvalidInput
+from expfam_game.samples import counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +41,7 @@ class PlayResult:
     theory : TheoryCheck or None
         Given a statistic or a label: every agent against linear theory.
     notes : tuple of str
-        Why there is no theory check, or what it leaves out.
+        Why there is no theory check, or what it leaves out; which metrics are NaN since a model could not answer.
 
     Examples
     --------
@@ -49,6 +50,8 @@ class PlayResult:
     >>> family = eg.families.Poisson()
     >>> agents = [FamilyAgent(family), FamilyAgent(family)]
     >>> result = play(agents, eg.Weights.complete(2, 0.5), [[[1.0], [2.0]], [[4.0]]], rounds=3, n=100, seed=0)
+    >>> result
+    PlayResult(2 agents, 3 rounds, 4800 bytes sent, no faults, no theory check)
     >>> result.rounds, result.bytes_sent.tolist()
     (3, [[0, 0], [800, 800], [800, 800], [800, 800]])
     """
@@ -64,15 +67,32 @@ class PlayResult:
     theory: TheoryCheck | None
     notes: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        parts = [
+            counted(len(self.agents), "agent"),
+            counted(self.rounds, "round"),
+            f"{int(self.bytes_sent.sum())} bytes sent",
+            counted(len(self.faults), "fault") if self.faults else "no faults",
+        ]
+        if names := self._metric_names():
+            parts.append(f"metrics: {', '.join(names)}")
+        parts.append("no theory check" if self.theory is None else repr(self.theory))
+        if self.notes:
+            parts.append(counted(len(self.notes), "note"))
+        return f"PlayResult({', '.join(parts)})"
+
+    def _metric_names(self) -> list[str]:
+        return [key for key in self.records[0] if key not in ("round", "agent")]
+
     def metric(self, name: str) -> FloatArray:
-        """One metric as a table, shape (rounds + 1, n_agents); NaN where an agent had not been fitted yet.
+        """One metric as a table, shape (rounds + 1, n_agents); NaN where an agent could not answer yet (see ``notes``).
 
         Raises
         ------
         InvalidInput
             If no metric has this name; lists those that were recorded.
         """
-        known = [key for key in self.records[0] if key not in ("round", "agent")]
+        known = self._metric_names()
         if name not in known:
             raise InvalidInput(f"there is no metric {name!r}; recorded were: {', '.join(known) or 'none'}")
         values = np.array([record[name] for record in self.records], dtype=np.float64)

@@ -23,8 +23,8 @@ from expfam_game.bridge.check import Comparison
 from expfam_game.bridge.faults import Fault, verified
 from expfam_game.bridge.setting import Setting, awake_seed, draw_seed
 from expfam_game.bridge.state import Letter, State
-from expfam_game.bridge.workers import Outcome, Runner, Task
-from expfam_game.errors import AgentFailed, InvalidInput, NotAnchored
+from expfam_game.bridge.workers import Outcome, Runner, Task, in_words
+from expfam_game.errors import AgentFailed, InvalidInput, NotAnchored, NotFitted
 from expfam_game.game.weights import Weights
 from expfam_game.samples import SampleSet
 
@@ -268,6 +268,10 @@ class Rounds:
                 if state.fitted[agent]:
                     try:
                         record[name] = float(metric(model, agent))
+                    except (
+                        NotFitted
+                    ) as problem:  # fitted, but not to what this metric asks for, as classes without labels
+                        state.note(f"metric {name!r} of agent {agent} is NaN in some rounds: {in_words(problem)}")
                     except Exception as problem:
                         problem.add_note(f"in metric {name!r} of agent {agent}, round {state.round}")
                         raise

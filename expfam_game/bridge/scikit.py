@@ -66,6 +66,9 @@ class _ScikitModel:
         self.fits_ = 0
         self.resampled_rows: int | None = None
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.estimator!r})"
+
     def fit(self, samples: Sequence[Any], weights: Sequence[float]) -> Self:
         """Fit the mixture of sample sets; all values must be observed."""
         mixture = pool(samples, weights)

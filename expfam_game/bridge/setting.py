@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 
 from expfam_game._typing import FloatArray, IntArray, Seed
-from expfam_game.bridge.agent import GenerativeAgent
+from expfam_game.bridge.agent import require_agent
 from expfam_game.bridge.faults import POLICIES, Policy, Rules
 from expfam_game.bridge.workers import contiguous
 from expfam_game.errors import InvalidData, InvalidInput, InvalidWeights
@@ -93,22 +93,35 @@ class Setting:
 
     def fingerprint(self, agents: Sequence[Any]) -> dict[str, str]:
         """What two runs must share for one to go on where the other stopped; the number of rounds is not part of it."""
-        callables = [self.statistic, self.support]
+        own = [samples for sets in self.private for samples in sets]
         return {
-            "agents": ", ".join(type(agent).__qualname__ for agent in agents),
-            "weights": _digest([self.weights.to_dense()]),
-            "private data": _digest(
-                [a for sets in self.private for s in sets for a in (s.values, s.mask(), s.row_weights)]
-            ),
-            "seed": f"{self.root.entropy} {self.root.spawn_key}",
-            "n": str(self.n),
-            "variables": str([columns.tolist() for columns in self.variables]),
-            "rules of play": f"{self.draws} {self.stratified} {self.memory} {self.order} {self.activity} {self.max_silence}",
+            "agents": _listed(type(agent).__qualname__ for agent in agents),
+            "weights": f"with digest {_digest([self.weights.to_dense()])}",
+            "private data": f"with digest {_digest([a for s in own for a in (s.values, s.mask(), s.row_weights)])}",
+            "seed": f"{self.root.entropy}" + (f" with spawn key {key}" if (key := self.root.spawn_key) else ""),
+            "n": _listed(self.n),
+            "variables": _listed(columns.tolist() for columns in self.variables),
+            "draws": self.draws,
+            "stratified": str(self.stratified),
+            "memory": str(self.memory),
+            "order": self.order,
+            "activity": f"{self.activity:g}",
+            "max_silence": str(self.max_silence),
             "on_fault": self.on_fault,
-            "label": f"{self.label} {self.classes}",
-            "functions": str([getattr(f, "__qualname__", type(f).__qualname__) for f in callables if f is not None]),
-            "metrics": str(list(self.metrics)),
+            "label": str(self.label),
+            "classes": str(self.classes),
+            "statistic": _name(self.statistic),
+            "support": _name(self.support),
+            "metrics": _listed(self.metrics),
         }
+
+
+def _listed(things: Iterable[Any]) -> str:
+    return ", ".join(map(str, things)) or "none"
+
+
+def _name(function: Any) -> str:
+    return "none" if function is None else getattr(function, "__qualname__", type(function).__qualname__)
 
 
 def draw_seed(setting: Setting, round: int, agent: int, consumer: int, version: int) -> int:
@@ -207,13 +220,7 @@ def _check_agents(agents: Sequence[Any], weights: Weights, private: Sequence[Any
             "of private data; give one each (None for an agent without data)"
         )
     for i, agent in enumerate(agents):
-        if not isinstance(agent, GenerativeAgent):
-            raise InvalidInput(
-                f"agent {i} is a {type(agent).__name__} without fit or sample; see expfam_game.bridge for adapters",
-                agent=i,
-            )
-        if stratified and not hasattr(agent, "sample_stratified"):
-            raise InvalidInput(f"agent {i} ({type(agent).__name__}) has no sample_stratified(n, seed)", agent=i)
+        require_agent(agent, i, stratified)
     weights.require_anchored()
     return weights.n_agents
 

@@ -24,7 +24,7 @@ from expfam_game._typing import BoolArray, FloatArray
 from expfam_game.bridge.faults import in_shared_variables
 from expfam_game.bridge.setting import Setting
 from expfam_game.errors import InvalidInput
-from expfam_game.samples import SampleSet
+from expfam_game.samples import SampleSet, counted
 
 MOST_SLOTS = 400
 """Up to this many agents and letters in use the joint covariance is kept; beyond it the check has no bands."""
@@ -229,6 +229,21 @@ class TheoryCheck:
         Of ``observed − predicted``: the noise of all exchanged samples (the covariance recursion of T8, followed through
         the rounds as they were played) and of the samples behind ``observed``. Exact for indicators such as class marginals up
         to relative O(1/n); for other statistics with variances estimated from the samples. NaN in games too large for it.
+
+    Examples
+    --------
+    >>> import expfam_game as eg
+    >>> from expfam_game.bridge import FamilyAgent, play
+    >>> agents = [FamilyAgent(eg.families.Poisson())] * 2
+    >>> data = [[[1.0], [3.0]], [[5.0]]]
+    >>> result = play(agents, eg.Weights.complete(2, 0.5), data, rounds=6, n=400, statistic=lambda x: x, seed=2)
+    >>> check = result.theory
+    >>> check.equilibrium.ravel(), check.predicted[-1].round(2).ravel()
+    (array([3., 4.]), array([2.98, 4.02]))
+    >>> check.within(6.0), check.z_scores().shape
+    (True, (7, 2, 1))
+    >>> check
+    TheoryCheck(7 rounds × 2 agents × 1 entry, largest |z| ...: agent ..., round ..., statistic 0)
     """
 
     names: tuple[str, ...]
@@ -237,6 +252,16 @@ class TheoryCheck:
     equilibrium: FloatArray
     standard_error: FloatArray
 
+    def __repr__(self) -> str:
+        rounds, agents, entries = self.observed.shape
+        size = f"{counted(rounds, 'round')} × {counted(agents, 'agent')} × {counted(entries, 'entry', 'entries')}"
+        z = np.abs(self.z_scores())
+        if np.isnan(z).all():
+            return f"TheoryCheck({size}, no z-scores)"
+        place = [int(k) for k in np.unravel_index(int(np.nanargmax(z)), z.shape)]
+        where = f"agent {place[1]}, round {place[0]}, {self.names[place[2]]}"
+        return f"TheoryCheck({size}, largest |z| {np.nanmax(z):.2f}: {where})"
+
     def z_scores(self) -> FloatArray:
         """(observed − predicted) in standard errors; 0 where both are zero to rounding. Shape (rounds + 1, n_agents, K)."""
         gap = self.observed - self.predicted
@@ -244,21 +269,25 @@ class TheoryCheck:
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where(gap == 0.0, 0.0, gap / self.standard_error)
 
-    def within(self, z: float = 6.0, *, tolerance: float = 0.0, rounds: slice | int = -1) -> bool:
-        """Whether every agent is where theory puts it, within z standard errors plus a tolerance.
+    def within(self, z: float = 6.0, *, tolerance: float = 0.0, rounds: slice | int | None = None) -> bool:
+        """Whether every agent was where theory puts it, in all rounds, within z standard errors plus a tolerance.
 
         Parameters
         ----------
         z : float
+            A Gaussian entry is outside six with probability 2e-9. Rare classes are skewed: one that a draw has 30 rows of
+            on average is outside with probability 1e-7, with 5 rows 1e-6, with one row in ten draws 5e-3.
         tolerance : float
-            For what theory leaves out: prior counts of a learner, or stratified draws whose class marginals have no noise.
-        rounds : int or slice
-            Which rounds count; by default the last. Entries without observation count as satisfied; where the standard
-            error is not known (NaN), only the tolerance counts.
+            For what theory leaves out: prior counts of a learner, or stratified draws whose class marginals have no noise. With
+            ``10 / n`` (rows of a draw) an entry, however rare its class, is outside with probability at most 2e-9.
+        rounds : int or slice, optional
+            Which rounds count; by default all of them, since the prediction is one for every round. ``-1`` is the last. Entries
+            without observation count as satisfied; where the standard error is not known (NaN), only the tolerance counts.
         """
-        gap = np.abs(self.observed - self.predicted)[rounds]
-        limit = z * np.nan_to_num(self.standard_error[rounds], nan=0.0) + tolerance
-        rounding = 1e-9 * np.maximum(1.0, np.abs(self.predicted[rounds]))
+        chosen = slice(None) if rounds is None else rounds
+        gap = np.abs(self.observed - self.predicted)[chosen]
+        limit = z * np.nan_to_num(self.standard_error[chosen], nan=0.0) + tolerance
+        rounding = 1e-9 * np.maximum(1.0, np.abs(self.predicted[chosen]))
         return bool(np.all((gap <= limit + rounding) | np.isnan(gap)))
 
     def total_variation(self) -> FloatArray:

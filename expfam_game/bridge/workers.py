@@ -145,7 +145,12 @@ def attempt(task: Task) -> Outcome:
     try:
         return Outcome(task.function(task.agent, *task.arguments))
     except (Exception, SystemExit) as problem:
-        return Outcome(None, f"{type(problem).__name__}: {problem}", traceback.format_exc())
+        return Outcome(None, in_words(problem), traceback.format_exc())
+
+
+def in_words(problem: BaseException) -> str:
+    """The class of an exception and its message, which a MemoryError, for one, may lack."""
+    return f"{type(problem).__name__}: {problem}".removesuffix(": ")
 
 
 class InProcess:
@@ -169,7 +174,8 @@ def _on_a_copy(agent: Any, function: Callable[..., Any], *arguments: Any) -> Any
 class Processes:
     """Tasks in ``count`` worker processes, each killed and replaced if a task takes longer than ``timeout`` seconds.
 
-    The start of a worker does not count, what its first task imports does.
+    Workers start with the first task, all at once, and end with the game: no game sees modules that an earlier one has
+    loaded or changed. The start of a worker does not count as time of a task, what its first task imports and compiles does.
     """
 
     def __init__(self, count: int, timeout: float | None) -> None:
@@ -184,15 +190,16 @@ class Processes:
     def map(self, tasks: Sequence[Task]) -> list[Outcome]:
         outcomes: list[Outcome] = [Outcome()] * len(tasks)
         waiting = deque(enumerate(tasks))
-        free = list(range(len(self._slots)))
+        free = list(range(min(len(self._slots), len(tasks))))
+        self._start(free)
         running: dict[Any, tuple[int, int, float]] = {}
         while waiting or running:
             while waiting and free:
                 place, task = waiting.popleft()
                 slot = free.pop()
-                worker = self._worker(slot)
+                self._start([slot])  # the one before it may have been killed
                 limit = np.inf if self._timeout is None else time.monotonic() + self._timeout
-                running[worker.submit(attempt, task)] = place, slot, limit
+                running[self._slots[slot].submit(attempt, task)] = place, slot, limit
             for future in self._finished_or_late(running):
                 place, slot, _ = running.pop(future)
                 outcomes[place] = self._outcome(future, slot)
@@ -217,15 +224,17 @@ class Processes:
         if isinstance(problem, self._loky.BrokenProcessPool):
             self._kill(slot)
             return Outcome(None, "its worker process died (a crash in compiled code, or out of memory)", str(problem))
-        return Outcome(None, f"{type(problem).__name__}: {problem}")
+        return Outcome(None, in_words(problem))
 
-    def _worker(self, slot: int) -> Any:
-        if self._slots[slot] is None:
+    def _start(self, slots: Sequence[int]) -> None:
+        """Have a worker in each of these slots; those that are new start side by side."""
+        fresh = [slot for slot in slots if self._slots[slot] is None]
+        for slot in fresh:
             self._slots[slot] = self._loky.ProcessPoolExecutor(
                 max_workers=1, initializer=_watch_parent, initargs=(os.getpid(),)
             )
-            self._slots[slot].submit(_ready).result()
-        return self._slots[slot]
+        for started in [self._slots[slot].submit(_ready) for slot in fresh]:
+            started.result()
 
     def _kill(self, slot: int) -> None:
         worker, self._slots[slot] = self._slots[slot], None

@@ -237,7 +237,7 @@ class Sums:
 def _measured(family: Family, piece: Piece) -> tuple[int, Sums | None]:
     """The number of samples of a block, and its sums; None where no weight is positive."""
     start, samples, weights = piece
-    phi = _statistic(family, start, samples)
+    phi = statistics_of(family, start, samples)
     rows, dim = phi.shape
     if weights is None:
         count, exponent, scaled = rows, 0, np.ones(rows)
@@ -256,7 +256,7 @@ def _measured(family: Family, piece: Piece) -> tuple[int, Sums | None]:
     return rows, Sums(count, exponent, total, rest, squares, centre, scatter)
 
 
-def _statistic(family: Family, start: int, samples: AnyArray) -> FloatArray:
+def statistics_of(family: Family, start: int, samples: AnyArray) -> FloatArray:
     if len(family.event_shape) == 0 and samples.shape[1:] == (1,):
         samples = samples[:, 0]
     if samples.ndim != 1 + len(family.event_shape):
@@ -318,13 +318,13 @@ def _pieces(data: Any, weights: AnyArray | None, rows: int, pairs: bool) -> Iter
 
 def _batches(data: Any, pairs: bool) -> Iterator[tuple[AnyArray, AnyArray | None]]:
     if hasattr(data, "__array__") or isinstance(data, (list, tuple, range)):
-        yield _array(data), None
+        yield array_of(data), None
     elif isinstance(data, Iterator):
         for item in data:
             if not (pairs and isinstance(item, tuple)):
-                yield _array(item), None
+                yield array_of(item), None
             elif len(item) == 2:
-                yield _array(item[0]), _weight_array(item[1])
+                yield array_of(item[0]), _weight_array(item[1])
             else:
                 raise InvalidInput(f"an iterator gave a tuple of {len(item)}; it must be a pair (samples, weights)")
     else:
@@ -336,7 +336,7 @@ def _batches(data: Any, pairs: bool) -> Iterator[tuple[AnyArray, AnyArray | None
         raise InvalidData(f"data must be an array or an iterator of arrays, got {type(data).__name__}{hint}")
 
 
-def _array(samples: Any) -> AnyArray:
+def array_of(samples: Any) -> AnyArray:
     try:
         array = samples if isinstance(samples, np.ndarray) else np.asarray(samples)
     except ValueError as problem:

@@ -16,9 +16,7 @@ from tqdm.auto import tqdm
 from expfam_game._typing import AnyArray, ArrayLike, FloatArray
 from expfam_game.errors import BarelyAnchored, BoundaryEquilibrium, InvalidData, InvalidInput, InvalidMeanParameter
 from expfam_game.families.base import Family
-from expfam_game.families.data_moments import _array as array_of
-from expfam_game.families.data_moments import _statistic as statistics_of
-from expfam_game.families.data_moments import summed
+from expfam_game.families.data_moments import array_of, statistics_of, summed
 from expfam_game.game import linear
 from expfam_game.game.influence import InfluenceRow, influence_row
 from expfam_game.game.weights import Weights

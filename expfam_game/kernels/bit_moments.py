@@ -14,7 +14,7 @@ from numba import float64, int64, uint64
 from expfam_game._typing import AnyArray, FloatArray, IntArray
 from expfam_game.kernels.compiling import compiled
 from expfam_game.kernels.covariance import Draw, mirrored, open_row, span_sums
-from expfam_game.kernels.philox import STATE, WORDS, fill_words, next_word, open_stream, popcount
+from expfam_game.kernels.random_words import STATE, WORDS, fill_words, next_word, open_stream, popcount
 from expfam_game.kernels.streams import StreamKey
 
 _SPAN = 1 << 16

@@ -24,7 +24,7 @@ from numba import config
 
 from expfam_game._typing import AnyArray, FloatArray, IntArray
 from expfam_game.kernels.compiling import compiled, elementwise, reduction
-from expfam_game.kernels.philox import open_stream
+from expfam_game.kernels.random_words import open_stream
 from expfam_game.kernels.streams import StreamKey
 
 BLOCK = 1 << 16

@@ -16,7 +16,7 @@ from expfam_game.kernels.compiling import compiled
 from expfam_game.kernels.count_draws import alias_table, fill_alias, fill_cells
 from expfam_game.kernels.covariance import Draw, open_row
 from expfam_game.kernels.elementary import uniform_of
-from expfam_game.kernels.philox import STATE, WORDS, fill_words
+from expfam_game.kernels.random_words import STATE, WORDS, fill_words
 
 _COUNTS = 1 << 16
 """Transition counts in flight: 256 KiB."""

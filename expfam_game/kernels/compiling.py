@@ -51,13 +51,14 @@ def reduction(function: Callable[P, R]) -> Callable[P, R]:
 def compile_with(function: Callable[P, R], **options: Any) -> Callable[P, R]:
     """:func:`compiled` with further options of ``numba.njit``."""
     compile_: Any = functools.partial(njit, error_model="numpy", nogil=True, **options)
+    result: Callable[P, R]
     try:
-        result: Callable[P, R] = compile_(cache=True)(function)
+        result = compile_(cache=True)(function)
+        _watch_all_kernels(result)
     except RuntimeError as problem:  # numba finds no writable folder: compile anew in every process
         if "cannot cache function" not in str(problem):
             raise
-        return compile_()(function)
-    _watch_all_kernels(result)
+        result = compile_()(function)
     return result
 
 

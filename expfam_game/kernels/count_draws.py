@@ -21,7 +21,7 @@ from expfam_game.kernels.counting import (
 )
 from expfam_game.kernels.covariance import Draw, open_row
 from expfam_game.kernels.elementary import fast_exp, uniform_of
-from expfam_game.kernels.philox import STATE, WORDS, fill_words
+from expfam_game.kernels.random_words import STATE, WORDS, fill_words
 from expfam_game.kernels.samplers import fill_exponential, fill_log_gamma
 
 _TABLED = 1e4

@@ -28,7 +28,7 @@ from expfam_game.kernels.counting import (
     tail_sums,
 )
 from expfam_game.kernels.elementary import fast_exp
-from expfam_game.kernels.philox import STATE, WORDS
+from expfam_game.kernels.random_words import STATE, WORDS
 from expfam_game.kernels.samplers import fill_exponential, fill_log_gamma
 from expfam_game.kernels.streams import StreamKey
 

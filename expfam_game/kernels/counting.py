@@ -8,7 +8,7 @@ import numpy as np
 
 from expfam_game._typing import AnyArray, FloatArray
 from expfam_game.kernels.compiling import compiled, in_place
-from expfam_game.kernels.philox import next_uniform, tosses
+from expfam_game.kernels.random_words import next_uniform, tosses
 from expfam_game.kernels.special_functions import log1p_gap
 
 # ---------------------------------------------------------------------- counts of many draws at once
@@ -120,7 +120,7 @@ def _stirling_error(x: float) -> float:
 
 
 @in_place
-def _log_poisson_pmf(x: float, rate: float) -> float:
+def log_poisson_pmf(x: float, rate: float) -> float:
     """Loader's form, whose terms do not cancel."""
     if x == 0.0:
         return -rate
@@ -142,7 +142,7 @@ def next_large_poisson(rate: float, words: AnyArray, state: AnyArray) -> float:
             return k
         if k < 0.0 or (us < 0.013 and v > us):
             continue
-        if math.log(v * inverse_alpha / (a / (us * us) + b)) <= _log_poisson_pmf(k, rate):
+        if math.log(v * inverse_alpha / (a / (us * us) + b)) <= log_poisson_pmf(k, rate):
             return k
 
 
@@ -195,7 +195,7 @@ def _deviance(x: float, mean: float) -> float:
 
 
 @in_place
-def _log_binomial_pmf(x: float, trials: float, p: float) -> float:
+def log_binomial_pmf(x: float, trials: float, p: float) -> float:
     """Loader's form for p ≤ ½."""
     y = trials - x
     if x == 0.0:
@@ -216,7 +216,7 @@ def next_large_binomial(trials: float, p: float, words: AnyArray, state: AnyArra
     a = -0.0873 + 0.0248 * b + 0.01 * p
     centre = trials * p + 0.5
     alpha = (2.83 + 5.1 / b) * deviation
-    at_mode = _log_binomial_pmf(math.floor((trials + 1.0) * p), trials, p)
+    at_mode = log_binomial_pmf(math.floor((trials + 1.0) * p), trials, p)
     while True:
         u, v = next_uniform(words, state) - 0.5, next_uniform(words, state)
         us = 0.5 - abs(u)
@@ -225,5 +225,5 @@ def next_large_binomial(trials: float, p: float, words: AnyArray, state: AnyArra
             return k
         if k < 0.0 or k > trials:
             continue
-        if math.log(v * alpha / (a / (us * us) + b)) <= _log_binomial_pmf(k, trials, p) - at_mode:
+        if math.log(v * alpha / (a / (us * us) + b)) <= log_binomial_pmf(k, trials, p) - at_mode:
             return k

@@ -18,7 +18,7 @@ import numpy as np
 from expfam_game._typing import AnyArray, FloatArray, IntArray
 from expfam_game.kernels.block_sums import default_threads, in_threads, moments_about
 from expfam_game.kernels.compiling import compiled, reduction
-from expfam_game.kernels.philox import open_stream
+from expfam_game.kernels.random_words import open_stream
 from expfam_game.kernels.streams import StreamKey
 
 _SLAB = 1 << 15

@@ -19,11 +19,11 @@ from expfam_game.kernels.block_sums import (
     open_task,
 )
 from expfam_game.kernels.compiling import compiled, elementwise, reduction
-from expfam_game.kernels.elementary import fast_exp, fast_log, uniform_of
-from expfam_game.kernels.philox import STATE, WORDS, fill_words
+from expfam_game.kernels.elementary import fast_exp, fast_log, sine_and_cosine, uniform_of
+from expfam_game.kernels.random_words import STATE, WORDS, fill_words
 from expfam_game.kernels.samplers import fill_log_gamma, fill_normal, keep, propose_turns
 from expfam_game.kernels.streams import StreamKey
-from expfam_game.kernels.ziggurat import LAYERS, build_layers, propose_quarters, sine_and_cosine
+from expfam_game.kernels.ziggurat import LAYERS, build_layers, propose_quarters
 
 _WORTH_A_TABLE = 1 << 12
 """Samples per agent from which a ziggurat's table is worth its while."""
@@ -122,7 +122,7 @@ def von_mises_moments(
 
 
 @elementwise
-def _propose_angles(
+def propose_angles(
     first: FloatArray,
     second: FloatArray,
     words: AnyArray,
@@ -147,19 +147,19 @@ def _propose_angles(
 
 
 @elementwise
-def _add_square(z: FloatArray, total: FloatArray) -> None:
+def add_square(z: FloatArray, total: FloatArray) -> None:
     for j in range(z.size):
         total[j] += z[j] * z[j]
 
 
 @elementwise
-def _stretch(z: FloatArray, length: FloatArray, square: FloatArray) -> None:
+def stretch(z: FloatArray, length: FloatArray, square: FloatArray) -> None:
     for j in range(z.size):
         z[j] *= length[j] / math.sqrt(square[j])
 
 
 @elementwise
-def _centre_away(away: FloatArray, centre: float, out: FloatArray) -> None:
+def centre_away(away: FloatArray, centre: float, out: FloatArray) -> None:
     for j in range(away.size):
         out[j] = centre - away[j]
 
@@ -195,7 +195,7 @@ def sphere_kernel(
             fill_log_gamma(first[:size], 0.5 * (d - 1.0), z, words, accepted, state)
             fill_log_gamma(second[:size], 0.5 * (d - 1.0), z, words, accepted, state)
             fill_words(words[:even], state)
-            _propose_angles(
+            propose_angles(
                 first[:size],
                 second[:size],
                 words[:size],
@@ -213,10 +213,10 @@ def sphere_kernel(
             even = m + (m & 1)
             for i in range(1, d):
                 fill_normal(x[i, :even], words[:even], state)
-                _add_square(x[i, :m], square[:m])
+                add_square(x[i, :m], square[:m])
             for i in range(1, d):
-                _stretch(x[i, :m], across[:m], square[:m])
-            _centre_away(away[:m], centre[agent], x[0, :m])
+                stretch(x[i, :m], across[:m], square[:m])
+            centre_away(away[:m], centre[agent], x[0, :m])
             square[:m] = 0.0
             for i in range(d):
                 add_scaled(square[:m], x[i, :m], scale * mirror[i])

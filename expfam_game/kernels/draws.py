@@ -15,11 +15,11 @@ from expfam_game._typing import AnyArray, FloatArray, IntArray
 from expfam_game.kernels.block_sums import CHUNK, add_scaled
 from expfam_game.kernels.compiling import compiled, elementwise
 from expfam_game.kernels.covariance import Draw, open_row
-from expfam_game.kernels.directional_moments import _add_square, _centre_away, _propose_angles, _stretch
+from expfam_game.kernels.directional_moments import add_square, centre_away, propose_angles, stretch
 from expfam_game.kernels.elementary import fast_exp
-from expfam_game.kernels.gamma_moments import _normalise
-from expfam_game.kernels.gaussian_moments import _inverse_gaussian
-from expfam_game.kernels.philox import STATE, WORDS, fill_words
+from expfam_game.kernels.gamma_moments import normalise
+from expfam_game.kernels.gaussian_moments import inverse_gaussian
+from expfam_game.kernels.random_words import STATE, WORDS, fill_words
 from expfam_game.kernels.samplers import fill_exponential, fill_log_gamma, fill_normal, keep, propose_turns
 
 
@@ -142,7 +142,7 @@ def inverse_gaussian_kernel(tasks: IntArray, key: Any, branch: int, ratio: Float
                 even, end = m + (m & 1), done + m
                 fill_normal(z[:even], words[:even], state)
                 fill_words(words[:even], state)
-                _inverse_gaussian(z[:m], words[:m], ratio[number], out[row, copy, 0, done:end], inverse[:m])
+                inverse_gaussian(z[:m], words[:m], ratio[number], out[row, copy, 0, done:end], inverse[:m])
                 _shifted(inverse[:m], ratio[number], out[row, copy, 1, done:end])
 
 
@@ -220,7 +220,7 @@ def dirichlet_kernel(
                 m = min(CHUNK, n - done)
                 for c in range(k):
                     fill_log_gamma(log_x[c, :m], alpha[number, c], z, words, accepted, state)
-                _normalise(log_x, m, top[:m], rest[:m], which[:m])
+                normalise(log_x, m, top[:m], rest[:m], which[:m])
                 for c in range(k):
                     _shifted(log_x[c, :m], centre[number, c], out[row, copy, c, done : done + m])
 
@@ -307,10 +307,10 @@ def sphere_kernel(
                 even = m + (m & 1)
                 for i in range(1, d):
                     fill_normal(x[i, :even], words[:even], state)
-                    _add_square(x[i, :m], square[:m])
+                    add_square(x[i, :m], square[:m])
                 for i in range(1, d):
-                    _stretch(x[i, :m], across[:m], square[:m])
-                _centre_away(away[:m], centre[number], x[0, :m])
+                    stretch(x[i, :m], across[:m], square[:m])
+                centre_away(away[:m], centre[number], x[0, :m])
                 square[:m] = 0.0
                 for i in range(d):
                     add_scaled(square[:m], x[i, :m], scale * mirror[i])
@@ -333,7 +333,7 @@ def _heights(
     fill_log_gamma(first, 0.5 * (d - 1.0), z, words, accepted, state)
     fill_log_gamma(second, 0.5 * (d - 1.0), z, words, accepted, state)
     fill_words(words[:even], state)
-    _propose_angles(first, second, words[:size], kappa, b, d, away, across, accepted[:size])
+    propose_angles(first, second, words[:size], kappa, b, d, away, across, accepted[:size])
     m = min(wanted, int64(accepted[:size].sum()))
     keep(away, accepted[:size], buffers[0, :m], 0)
     keep(across, accepted[:size], buffers[1, :m], 0)

@@ -9,7 +9,7 @@ import numpy as np
 from numba import int64, uint64
 
 from expfam_game.kernels.compiling import elementwise
-from expfam_game.kernels.philox import bits_of, double_of
+from expfam_game.kernels.random_words import bits_of, double_of
 
 _ONE = np.uint64(0x3FF0000000000000)
 _FRACTION = np.uint64(0x000FFFFFFFFFFFFF)
@@ -88,10 +88,8 @@ def fast_exp(x: float) -> float:
 
 
 @elementwise
-def quarter_turn(word: Any) -> tuple[float, float]:
-    """sine and cosine of an angle uniform in (−π/4, π/4), from bits 10 to 61 of a word."""
-    y = double_of(((word >> uint64(10)) & _FRACTION) | _ONE) - 1.5 + 2.0**-53
-    y = y * (0.5 * math.pi)
+def sine_and_cosine(y: float) -> tuple[float, float]:
+    """Of an angle within ±π/4, in one unit in the last place (the polynomials of Cephes)."""
     t = y * y
     c = -1.13585365213876817300e-11
     c = c * t + 2.08757008419747316778e-09
@@ -101,8 +99,16 @@ def quarter_turn(word: Any) -> tuple[float, float]:
     c = c * t + 4.16666666666665929218e-02
     s = 1.58962301576546568060e-10
     s = s * t - 2.50507477628578072866e-08
-    s = s * t + 2.75573136213857245213e-06
+    s = s * t + 2.75573136212857245213e-06
     s = s * t - 1.98412698295895385996e-04
     s = s * t + 8.33333333332211858878e-03
     s = s * t - 1.66666666666666307295e-01
     return y + y * t * s, 1.0 - 0.5 * t + t * t * c
+
+
+@elementwise
+def quarter_turn(word: Any) -> tuple[float, float]:
+    """sine and cosine of an angle uniform in (−π/4, π/4), from bits 10 to 61 of a word."""
+    y = double_of(((word >> uint64(10)) & _FRACTION) | _ONE) - 1.5 + 2.0**-53
+    y = y * (0.5 * math.pi)
+    return sine_and_cosine(y)

@@ -18,7 +18,7 @@ from expfam_game.kernels.block_sums import (
 )
 from expfam_game.kernels.compiling import compiled, elementwise, reduction
 from expfam_game.kernels.elementary import fast_exp, fast_log, fast_log1p, uniform_of
-from expfam_game.kernels.philox import STATE, WORDS, bits_of, double_of, fill_words
+from expfam_game.kernels.random_words import STATE, WORDS, bits_of, double_of, fill_words
 from expfam_game.kernels.samplers import fill_exponential, fill_log_gamma, propose_roots
 from expfam_game.kernels.streams import StreamKey
 
@@ -172,7 +172,7 @@ def _subtract(row: FloatArray, by: FloatArray) -> None:
 
 
 @compiled
-def _normalise(log_x: FloatArray, m: int, top: FloatArray, rest: FloatArray, which: FloatArray) -> None:
+def normalise(log_x: FloatArray, m: int, top: FloatArray, rest: FloatArray, which: FloatArray) -> None:
     """log x_c less log Σ exp(log x_c), as (log x_c − top) − log1p(Σ of the others relative to the top).
 
     Of the first m columns. So the logarithm of a share close to one is accurate, and nothing underflows where all shares are tiny.
@@ -263,7 +263,7 @@ def dirichlet_kernel(
             m = min(CHUNK, n - done)
             for c in range(k):
                 fill_log_gamma(log_x[c, :m], alpha[agent, c], z, words, flags, state)
-            _normalise(log_x, m, top[:m], rest[:m], which[:m])
+            normalise(log_x, m, top[:m], rest[:m], which[:m])
             for c in range(k):
                 out[task, c] += _sum_about(log_x[c, :m], centre[agent, c])
 

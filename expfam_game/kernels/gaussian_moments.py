@@ -17,7 +17,7 @@ from expfam_game.kernels.block_sums import (
 )
 from expfam_game.kernels.compiling import compiled, elementwise, in_place, reduction
 from expfam_game.kernels.elementary import uniform_of
-from expfam_game.kernels.philox import STATE, WORDS, fill_words
+from expfam_game.kernels.random_words import STATE, WORDS, fill_words
 from expfam_game.kernels.samplers import fill_normal
 from expfam_game.kernels.streams import StreamKey
 
@@ -220,7 +220,7 @@ def gaussian_moments(
 
 
 @elementwise
-def _inverse_gaussian(z: FloatArray, words: AnyArray, ratio: float, x: FloatArray, inverse: FloatArray) -> None:
+def inverse_gaussian(z: FloatArray, words: AnyArray, ratio: float, x: FloatArray, inverse: FloatArray) -> None:
     """x/m − 1 and m/x − 1: the two roots are 1 + e and 1/(1 + e) times m, the smaller with probability (1+e)/(2+e)."""
     scale = math.sqrt(0.5 * ratio)
     for j in range(z.size):
@@ -246,7 +246,7 @@ def inverse_gaussian_kernel(
             even = m + (m & 1)
             fill_normal(z[:even], words[:even], state)
             fill_words(words[:even], state)
-            _inverse_gaussian(z[:m], words[:m], ratio[agent], x[:m], inverse[:m])
+            inverse_gaussian(z[:m], words[:m], ratio[agent], x[:m], inverse[:m])
             add_deviations(x[:m], 0.0, out[task], 0)
             add_deviations(inverse[:m], ratio[agent], out[task], 1)
 

@@ -18,7 +18,7 @@ from expfam_game._typing import AnyArray, FloatArray
 from expfam_game.kernels.compaction import close_gaps, gather, positions
 from expfam_game.kernels.compiling import compiled, elementwise
 from expfam_game.kernels.elementary import fast_log, quarter_turn, uniform_of
-from expfam_game.kernels.philox import WORDS, bits_of, double_of, fill_words
+from expfam_game.kernels.random_words import WORDS, bits_of, double_of, fill_words
 
 
 @elementwise

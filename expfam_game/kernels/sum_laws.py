@@ -16,9 +16,9 @@ from numba import int64, uint64
 
 from expfam_game._typing import AnyArray, FloatArray, IntArray
 from expfam_game.kernels.compiling import compiled, elementwise
-from expfam_game.kernels.counting import _log_binomial_pmf, _log_poisson_pmf
+from expfam_game.kernels.counting import log_binomial_pmf, log_poisson_pmf
 from expfam_game.kernels.elementary import fast_exp, fast_log, fast_log1p, uniform_of
-from expfam_game.kernels.philox import STATE, WORDS, fill_words, open_stream
+from expfam_game.kernels.random_words import STATE, WORDS, fill_words, open_stream
 from expfam_game.kernels.samplers import fill_normal
 
 Place = tuple[int, int, int]
@@ -132,7 +132,7 @@ def _likely(v: float, k: float, trials: float, p: float) -> bool:
             return log_v < log_ratio
     elif abs(k - mode) <= 20.0:
         return v <= _ratio_to_mode(k, mode, trials, p / (1.0 - p))
-    return log_v <= _log_binomial_pmf(k, trials, p) - _log_binomial_pmf(mode, trials, p)
+    return log_v <= log_binomial_pmf(k, trials, p) - log_binomial_pmf(mode, trials, p)
 
 
 @compiled
@@ -242,7 +242,7 @@ def _large_poissons(
         _propose_poisson(rate[:left], first, second, k, v, sure)
         kept = 0
         for j in range(left):
-            if sure[j] or (k[j] >= 0.0 and fast_log(v[j]) <= _log_poisson_pmf(k[j], rate[j])):
+            if sure[j] or (k[j] >= 0.0 and fast_log(v[j]) <= log_poisson_pmf(k[j], rate[j])):
                 out[place[j]] = k[j]
             else:
                 rate[kept], place[kept] = rate[j], place[j]

@@ -18,7 +18,7 @@ from expfam_game.kernels.count_draws import alias_table
 from expfam_game.kernels.counting import fill_histogram, tail_sums
 from expfam_game.kernels.covariance import Draw, open_row
 from expfam_game.kernels.elementary import uniform_of
-from expfam_game.kernels.philox import STATE, WORDS, fill_words, open_stream, popcount
+from expfam_game.kernels.random_words import STATE, WORDS, fill_words, open_stream, popcount
 from expfam_game.kernels.streams import StreamKey
 
 _WORTH_A_THREAD = 1 << 22

@@ -19,8 +19,8 @@ from numba import uint64
 from expfam_game._typing import AnyArray, FloatArray
 from expfam_game.kernels.compaction import close_gaps, gather, positions
 from expfam_game.kernels.compiling import compiled, elementwise
-from expfam_game.kernels.elementary import fast_exp, uniform_of
-from expfam_game.kernels.philox import bits_of, double_of, fill_words
+from expfam_game.kernels.elementary import fast_exp, sine_and_cosine, uniform_of
+from expfam_game.kernels.random_words import bits_of, double_of, fill_words
 from expfam_game.kernels.samplers import candidates
 
 LAYERS = 256
@@ -31,25 +31,6 @@ _EXCESS = 0.0125
 
 _SIGN = np.uint64(256)
 _LAYER = np.uint64(LAYERS - 1)
-
-
-@elementwise
-def sine_and_cosine(y: float) -> tuple[float, float]:
-    """Of an angle within ±π/4, in one unit in the last place (the polynomials of Cephes)."""
-    t = y * y
-    c = -1.13585365213876817300e-11
-    c = c * t + 2.08757008419747316778e-09
-    c = c * t - 2.75573141792967388112e-07
-    c = c * t + 2.48015872888517045348e-05
-    c = c * t - 1.38888888888730564116e-03
-    c = c * t + 4.16666666666665929218e-02
-    s = 1.58962301576546568060e-10
-    s = s * t - 2.50507477628578072866e-08
-    s = s * t + 2.75573136212857245213e-06
-    s = s * t - 1.98412698295895385996e-04
-    s = s * t + 8.33333333332211858878e-03
-    s = s * t - 1.66666666666666307295e-01
-    return y + y * t * s, 1.0 - 0.5 * t + t * t * c
 
 
 @compiled

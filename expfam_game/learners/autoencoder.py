@@ -124,6 +124,8 @@ class ConditionalVAE(LabelledModel):
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from expfam_game.learners import ConditionalVAE
     >>> rng = np.random.default_rng(0)
     >>> labels = rng.integers(2, size=400)
     >>> x = rng.random((400, 6)) < np.where(labels[:, None] == 1, 0.9, 0.1)
@@ -464,7 +466,7 @@ class ConditionalVAE(LabelledModel):
     def _rows(self, samples: SampleSet) -> Rows:
         features, classes = self._labels.split(samples)
         values = features.filled()
-        check_binary(values)
+        check_binary(values, self.n_classes)
         mask = features.mask()
         full = None if mask.all() else np.broadcast_to(mask, values.shape)
         return Rows(values.astype(np.uint8), full, classes, features.normalized_weights())

@@ -74,6 +74,7 @@ class BernoulliMixture(Mixture):
     Examples
     --------
     >>> import numpy as np
+    >>> from expfam_game.learners import BernoulliMixture
     >>> x = np.array([[1, 1, 0, 0], [1, 1, 0, 0], [0, 1, 1, 1], [0, 0, 1, 1]])  # three pixels and a label
     >>> model = BernoulliMixture(1, n_classes=2).fit([x])
     >>> model.class_prob_, model.mean_[1, 0]
@@ -122,7 +123,7 @@ class BernoulliMixture(Mixture):
     def _encode(self, values: AnyArray, mask: BoolArray | None) -> BinaryRows:
         if self.margin.ndim and self.margin.shape != values.shape[1:]:
             raise InvalidInput(f"margin has shape {self.margin.shape}; the samples have {values.shape[1]} features")
-        check_binary(values)
+        check_binary(values, self.n_classes)
         ones = values.astype(bool)
         n, n_features = ones.shape
         present = np.ones(n_features, dtype=bool) if mask is None else np.asarray(mask.any(axis=0))

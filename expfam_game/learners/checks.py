@@ -44,13 +44,17 @@ def checked_margin(value: ArrayLike, max_dim: int = 0) -> FloatArray:
     return bound
 
 
-def check_binary(values: AnyArray) -> None:
-    """Refuse features that are neither 0 nor 1."""
+def check_binary(values: AnyArray, n_classes: int | None) -> None:
+    """Refuse features that are neither 0 nor 1; a single such column is probably a label that nobody spoke of."""
     wrong = (values != 0) & (values != 1)
     if wrong.any():
         row, feature = map(int, np.argwhere(wrong)[0])
+        column, advice = values[:, feature], "binarise grey values"
+        if n_classes is None and wrong.any(axis=0).sum() == 1 and np.all((column >= 0) & (column == np.floor(column))):
+            advice = f"if column {feature} is a class label, say n_classes={int(column.max()) + 1} or more"
+            advice += "" if feature == values.shape[1] - 1 else f" and label={feature}"
         raise InvalidData(
-            f"row {row}, feature {feature} is {values[row, feature]}; features must be 0 or 1 (binarise grey values)",
+            f"row {row}, feature {feature} is {values[row, feature]}; features must be 0 or 1 ({advice})",
             entry=(row, feature),
             rule="binary",
         )
@@ -58,6 +62,36 @@ def check_binary(values: AnyArray) -> None:
 
 def set_weights(samples: Sequence[Any], weights: Sequence[float] | None) -> Sequence[float]:
     """The total weights of sample sets; equal ones where none are given."""
-    if isinstance(samples, SampleSet):
-        raise InvalidInput("fit takes a sequence of sample sets; write fit([samples])")
-    return np.ones(len(samples)).tolist() if weights is None else weights
+    if isinstance(samples, SampleSet) or not hasattr(samples, "__len__"):
+        raise InvalidInput(
+            f"fit takes a list of tables, each a SampleSet or an array (n, V); got a {type(samples).__name__}. For one "
+            "table write fit([samples])"
+        )
+    dimensions = _dimensions(samples)
+    if dimensions in (1, 2):
+        raise InvalidData(
+            f"fit takes a list of tables (n, V), and got an array of {dimensions} dimension{'s'[: dimensions - 1]}. "
+            "For one table write fit([samples])"
+        )
+    if weights is None:
+        return np.ones(len(samples)).tolist()
+    if not hasattr(weights, "__len__"):
+        raise InvalidInput(f"weights is {weights!r}; give a list with one weight for each of the sample sets")
+    if len(weights) != len(samples) and any(hasattr(part, "__len__") and len(weights) == len(part) for part in samples):
+        raise InvalidInput(
+            f"weights has length {len(weights)}, as a table has rows, but each weight of fit is that of a whole set; for "
+            "weights of rows write fit([SampleSet(values, row_weights=weights)])"
+        )
+    return weights
+
+
+def _dimensions(samples: Any) -> int | None:
+    """How many an array has, or numbers in nested lists; None for a list of tables."""
+    if hasattr(samples, "ndim"):
+        return int(samples.ndim)
+    first = samples[0] if isinstance(samples, (list, tuple)) and len(samples) else None
+    if isinstance(first, (int, float, np.number, np.bool)):
+        return 1
+    inner = first[0] if isinstance(first, (list, tuple)) and len(first) else None
+    flat = isinstance(inner, (int, float, np.number, np.bool)) or getattr(first, "ndim", None) == 1
+    return 2 if flat else None

@@ -23,8 +23,10 @@ class ClassConditional(LabelledModel):
     ----------
     make_learner : callable
         From a class to a new learner of the features: an object with ``fit(samples, weights)`` and ``sample(n, seed)``,
-        and for questions and unlabelled data ``log_prob(values, observed=None)``. If the model is to be pickled, so
-        must this be: a class or function of a module, no lambda.
+        and for questions and unlabelled data ``log_prob(values, observed=None)``. Seeds are whole numbers from 0 to
+        2⁶³ − 1. A scikit-learn density becomes such a learner by :class:`~expfam_game.bridge.ScikitAgent`. If the model
+        is to be pickled, which it is when it plays, so must this be: a class or function of a module; a lambda only
+        where cloudpickle is installed.
     n_classes : int
     label : int
         The column of the label; negative numbers count from the last column.
@@ -59,7 +61,7 @@ class ClassConditional(LabelledModel):
 
     Examples
     --------
-    >>> from expfam_game.learners import BernoulliMixture
+    >>> from expfam_game.learners import BernoulliMixture, ClassConditional
     >>> model = ClassConditional(lambda c: BernoulliMixture(1), n_classes=2)
     >>> x = [[1, 1, 0], [1, 0, 0], [0, 1, 1], [0, 0, 1]]
     >>> model.fit([x], [1.0]).predict([[1, 0, 0], [0, 1, 0]])
@@ -80,6 +82,11 @@ class ClassConditional(LabelledModel):
         warm_start: bool = True,
     ) -> None:
         super().__init__(checked_count("n_classes", n_classes), label, warm_start)
+        if not callable(make_learner):
+            raise InvalidInput(
+                f"make_learner is {make_learner!r}; it must be a function from a class to a new learner, such as "
+                "lambda c: BernoulliMixture(10)"
+            )
         self.make_learner = make_learner
         self.max_iter = checked_count("max_iter", max_iter)
         self.tol = checked_tolerance(tol)
@@ -121,7 +128,7 @@ class ClassConditional(LabelledModel):
         for c in map(int, np.flatnonzero(labelled)):
             if self.seen_[c] and has_open:
                 continue  # EM goes on from what it knows of the class
-            learner = self.learners_[c] if self.seen_[c] else self.make_learner(c)
+            learner = self.learners_[c] if self.seen_[c] else self._new_learner(c)
             self._fit_learner(learner, parts, [np.where(labels == c, 1.0, 0.0) for _, labels in parts])
             self.learners_[c], self.seen_[c] = learner, True  # only now: the fit may have been refused
         if not self.seen_.any():
@@ -132,6 +139,19 @@ class ClassConditional(LabelledModel):
         self._admit(labelled)
         self._em(parts)
         return self
+
+    def _new_learner(self, c: int) -> Any:
+        """What ``make_learner`` returns, if that can fit and draw."""
+        learner = self.make_learner(c)
+        wrong = f"make_learner({c}) returned {learner!r}"
+        if isinstance(learner, type) or not all(callable(getattr(learner, name, None)) for name in ("fit", "sample")):
+            raise InvalidInput(f"{wrong}; it must be an object with fit(samples, weights) and sample(n, seed)")
+        if (getattr(learner.fit, "__module__", None) or "").startswith("sklearn."):
+            raise InvalidInput(
+                f"{wrong}, a bare estimator of scikit-learn, which knows nothing of sets of samples and of weights; wrap "
+                "it: expfam_game.bridge.ScikitAgent(estimator)"
+            )
+        return learner
 
     def _rows(self, samples: SampleSet) -> tuple[SampleSet, IntArray]:
         """The features and labels of the rows that weigh something; the others must not be asked about."""
@@ -288,7 +308,7 @@ class ClassConditional(LabelledModel):
         if not mask.all():
             for c in np.unique(classes):
                 rows = classes == c
-                filled = as_array(self._completing(int(c)).complete(result[rows], mask[rows], rng))
+                filled = as_array(self._completing(int(c)).complete(result[rows], mask[rows], new_seed(rng)))
                 result = result.astype(np.result_type(result, filled))
                 result[rows] = filled
         return self._labels.join(result, classes)
@@ -304,10 +324,20 @@ class ClassConditional(LabelledModel):
         return learner
 
     def _draw(self, c: int, n: int, rng: np.random.Generator) -> AnyArray:
-        drawn = SampleSet.of(self.learners_[c].sample(n, rng))
-        if drawn.values.shape != (n, self.n_features_) or drawn.observed is not None or drawn.row_weights is not None:
+        asked = max(n, 1)  # a row tells the type of the samples, and some learners cannot draw none
+        drawn = SampleSet.of(self.learners_[c].sample(asked, new_seed(rng)))
+        if (
+            drawn.values.shape != (asked, self.n_features_)
+            or drawn.observed is not None
+            or drawn.row_weights is not None
+        ):
             raise InvalidData(
                 f"the learner of class {c} drew samples of shape {drawn.values.shape}; asked were "
-                f"{(n, self.n_features_)}, fully observed and of equal weight"
+                f"{(asked, self.n_features_)}, fully observed and of equal weight"
             )
-        return drawn.values
+        return drawn.values[:n]
+
+
+def new_seed(rng: np.random.Generator) -> int:
+    """A seed for a learner: a number, since learners of other make know nothing of NumPy's generators."""
+    return int(rng.integers(2**63))

@@ -157,8 +157,11 @@ class MixtureOfFactorAnalysers(Mixture):
 
     Parameters
     ----------
-    n_components, n_classes, label, max_iter, tol, warm_start, seed
+    n_components, n_classes, label, max_iter, warm_start, seed
         As in :class:`Mixture`.
+    tol : float
+        As in :class:`Mixture`, in nats a row. The default suits images, whose log-densities are hundreds of nats; with
+        few features it stops a warm start before the means of new samples have been reached. See the notes.
     n_factors : int
         Factors per component, q ≥ 0; zero makes a mixture of Gaussians with diagonal covariance.
     noise_floor : float
@@ -181,6 +184,11 @@ class MixtureOfFactorAnalysers(Mixture):
     marginal law of its features. The M-step regresses every feature on the expected factors of the rows that show it; a
     feature that a component never sees keeps its parameters.
 
+    At a maximum of the likelihood the model has the class means of its samples exactly. EM nears them slowly after a
+    warm start, since the factors take over part of what has changed; ``converged_`` says that a step gained less than
+    ``tol``, and not that the means have been met. Where means matter (games checked against theory, few features) take
+    ``tol=1e-6, max_iter=1000``, or ``warm_start=False``.
+
     Sums are taken relative to the mean of the class, so each log-density is known to about 10⁻¹⁶ (distance from that
     mean / deviation of the noise)²; scale data or raise the noise floor where that is not small.
 
@@ -194,6 +202,7 @@ class MixtureOfFactorAnalysers(Mixture):
     Examples
     --------
     >>> import numpy as np
+    >>> from expfam_game.learners import MixtureOfFactorAnalysers
     >>> rng = np.random.default_rng(0)
     >>> x = rng.normal(size=(500, 1)) * [1.0, 2.0, 0.0] + rng.normal(size=(500, 3)) * [0.1, 0.2, 0.5]
     >>> model = MixtureOfFactorAnalysers(1, n_factors=1).fit([x])

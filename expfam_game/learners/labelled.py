@@ -7,7 +7,9 @@ Without a label variable there is one class.
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
+from typing import Any
 
 import numpy as np
 
@@ -64,6 +66,20 @@ class LabelledModel(ABC):
 
     # ------------------------------------------------------------------ state
 
+    def __repr__(self) -> str:
+        """The arguments that are not the default ones, and what has been fitted."""
+        given = []
+        for name, parameter in inspect.signature(type(self)).parameters.items():
+            value = getattr(self, name, parameter.default)
+            if not np.array_equal(np.ravel(value), np.ravel(parameter.default)):
+                given.append(f"{name}={_in_short(value)}")
+        state = "not fitted"
+        if self._is_allocated():
+            state = f"{self.n_features_} features"
+            if self.n_classes is not None:
+                state += f", {int(self.seen_.sum())} of {self.n_classes} classes seen"
+        return f"<{type(self).__name__}({', '.join(given)}), {state}>"
+
     def _is_allocated(self) -> bool:
         return hasattr(self, "class_prob_")
 
@@ -79,7 +95,15 @@ class LabelledModel(ABC):
 
     def _check_features(self, n_features: int) -> None:
         if n_features != self.n_features_:
-            raise InvalidData(f"the samples have {n_features} features; this model was fitted to {self.n_features_}")
+            if self.n_classes is None:
+                raise InvalidData(
+                    f"the samples have {n_features} features; this model was fitted to {self.n_features_}"
+                )
+            raise InvalidData(
+                f"the samples have {n_features + 1} columns, a label and {n_features} features; this model was fitted to "
+                f"{self.n_features_} features, so to {self.n_features_ + 1} columns. The label's column, {self.label}, "
+                "belongs to every table, also where what it says is ignored"
+            )
 
     def _admit(self, labelled: FloatArray) -> None:
         """Give classes of probability zero the weight of their labelled rows, of which they would explain none."""
@@ -99,7 +123,19 @@ class LabelledModel(ABC):
         values : array_like, shape (n, V)
         observed : array_like of bool, shape (V,) or (n, V), optional
             Default: all are observed. What the label column says is ignored.
+
+        Raises
+        ------
+        InvalidInput
+            If the model has no label variable (``n_classes=None``).
+        NotFitted
+            While no sample has defined a class.
         """
+        if self.n_classes is None:
+            raise InvalidInput(
+                f"this {type(self).__name__} has no classes to predict, since n_classes is None; make it with n_classes=C "
+                "and give the label as one more column"
+            )
         return np.asarray(np.argmax(self.predict_proba(values, observed), axis=1))
 
     def sample(self, n: int, seed: Seed = 0, labels: ArrayLike | None = None) -> AnyArray:
@@ -163,3 +199,12 @@ class LabelledModel(ABC):
                 f"got {given.dtype} of shape {given.shape}"
             )
         return given.astype(np.int64)
+
+
+def _in_short(value: Any) -> str:
+    """An argument in few words, without its address."""
+    if isinstance(value, np.ndarray):
+        return repr(value.item()) if value.ndim == 0 else f"<array of shape {value.shape}>"
+    if value is None or isinstance(value, (str, int, float, list, tuple)):
+        return repr(value)
+    return str(getattr(value, "__qualname__", type(value).__name__)).rpartition(".")[2]

@@ -131,6 +131,40 @@ class Mixture(LabelledModel):
     References
     ----------
     A. Dempster, N. Laird, D. Rubin (1977), "Maximum likelihood from incomplete data via the EM algorithm".
+
+    Examples
+    --------
+    A whole subclass: lifetimes, exponential with a rate for each class, component and feature.
+
+    >>> import numpy as np
+    >>> from expfam_game.learners import Mixture
+    >>> class Lifetimes(Mixture):
+    ...     def _encode(self, values, mask):  # missing values are zero already
+    ...         return values, np.broadcast_to(1.0 if mask is None else mask, values.shape)
+    ...     def _allocate(self, n_features):
+    ...         self.rate_ = np.ones((self.class_prob_.size, self.n_components, n_features))
+    ...     def _start(self, c, values, mask, responsibilities, rng):
+    ...         self.rate_[c] = responsibilities.sum(axis=0)[:, None] / (responsibilities.T @ values)
+    ...     def _log_density(self, c, data, rows):
+    ...         values, known = data
+    ...         return known[rows] @ np.log(self.rate_[c]).T - values[rows] @ self.rate_[c].T
+    ...     def _new_statistics(self, c):
+    ...         return np.zeros((2, self.n_components, self.n_features_))
+    ...     def _accumulate(self, statistics, c, data, rows, responsibilities):
+    ...         values, known = data
+    ...         statistics += [responsibilities.T @ known[rows], responsibilities.T @ values[rows]]
+    ...     def _maximise(self, c, statistics, mass):
+    ...         count, total = statistics
+    ...         np.divide(count, total, out=self.rate_[c], where=count > 0)
+    ...     def _draw(self, c, components, rng):
+    ...         return rng.exponential(1.0 / self.rate_[c, components])
+    ...     def _fill(self, c, components, values, mask, rng):
+    ...         return np.where(mask, values, self._draw(c, components, rng))
+    >>> bulbs = np.random.default_rng(0).exponential([[1.0, 2.0]] * 300 + [[20.0, 9.0]] * 700)
+    >>> model = Lifetimes(2, tol=1e-6, max_iter=200).fit([bulbs])
+    >>> np.sort(1.0 / model.rate_[0], axis=0).round()
+    array([[ 1.,  2.],
+           [20.,  9.]])
     """
 
     component_prob_: FloatArray

@@ -103,6 +103,7 @@ class MixtureOfTrees(Mixture):
     The second variable copies the first, the third is its opposite:
 
     >>> import numpy as np
+    >>> from expfam_game.learners import MixtureOfTrees
     >>> x = np.array([[0, 0, 1], [1, 1, 0]] * 10)
     >>> model = MixtureOfTrees(1, margin=0.01).fit([x])
     >>> model.conditional_[0, 0, 2]
@@ -155,7 +156,7 @@ class MixtureOfTrees(Mixture):
         self.conditional_ = np.full((*shape, 2), 0.5)
 
     def _encode(self, values: AnyArray, mask: BoolArray | None) -> Encoded:
-        check_binary(values)
+        check_binary(values, self.n_classes)
         return Encoded(
             np.ascontiguousarray(values, dtype=np.uint8), None if mask is None else np.broadcast_to(mask, values.shape)
         )
@@ -287,6 +288,7 @@ class ChowLiuTree(MixtureOfTrees):
     Examples
     --------
     >>> import numpy as np
+    >>> from expfam_game.learners import ChowLiuTree
     >>> x = np.array([[0, 0, 0], [0, 0, 1], [1, 1, 0], [1, 1, 1]])
     >>> ChowLiuTree(margin=0.01).fit([x]).conditional_[0, 0]
     array([[0.5 , 0.5 ],

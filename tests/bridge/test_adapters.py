@@ -49,6 +49,18 @@ def test_only_proportions_of_weights_count_and_pickling_changes_nothing(agent):
         agent.log_prob(POINTS, np.array([True, False]))
 
 
+def test_agents_print_what_they_are_made_of():
+    texts = [repr(agent) for agent in agents()]
+    assert texts == [
+        f"FamilyAgent({eg.families.Gaussian(2)!r})",
+        "ScikitAgent(GaussianMixture(reg_covar=0.0))",
+        "ScikitAgent(KernelDensity(bandwidth=0.1))",
+        "CallableAgent(<lambda>, <lambda>)",
+    ]
+    margin = FamilyAgent(eg.families.Poisson(), margin=0.01)
+    assert repr(margin) == f"FamilyAgent({eg.families.Poisson()!r}, margin=0.01)"
+
+
 # ---------------------------------------------------------------------- families
 
 

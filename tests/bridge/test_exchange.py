@@ -1,5 +1,7 @@
 """What agents are given, what is recorded, and what does not matter: order of agents' draws, processes, interruptions."""
 
+import doctest
+import json
 import os
 import pickle
 import signal
@@ -11,11 +13,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bridge.players import Coins, Diary, Faulty, Labels, SeedTeller
+from sklearn.base import BaseEstimator
+from sklearn.mixture import GaussianMixture
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KernelDensity
+from sklearn.neural_network import BernoulliRBM
 
 import expfam_game as eg
-from expfam_game.bridge import CallableAgent, FamilyAgent, GenerativeAgent, play
+from expfam_game.bridge import CallableAgent, FamilyAgent, GenerativeAgent, play, workers
 from expfam_game.errors import AgentFailed, InvalidCheckpoint, InvalidData, InvalidInput, InvalidWeights, NotAnchored
-from expfam_game.samples import SampleSet
+from expfam_game.samples import SampleSet, pool
 
 DATA = [np.array([[0], [0], [1]]), np.array([[1], [2]]), np.array([[2], [2], [0]])]
 RING = eg.Weights.ring(3, 0.5, both_ways=True)
@@ -330,6 +337,52 @@ def test_two_processes_play_the_same_game_as_one(draws):
         assert np.array_equal(a.natural_, b.natural_)
 
 
+def test_workers_start_side_by_side_and_only_those_that_are_needed():
+    """With a loky that only writes down: both workers are on their way before anybody waits for one of them."""
+    diary = []
+
+    class Future:
+        def __init__(self, value):
+            self.value = value
+
+        def result(self):
+            diary.append("wait")
+            return self.value
+
+        def done(self):
+            return True
+
+        def exception(self):
+            return None
+
+    class Loky:
+        BrokenProcessPool = RuntimeError
+
+        class ProcessPoolExecutor:
+            def __init__(self, **options):
+                diary.append("start")
+
+            def submit(self, function, *arguments):
+                return Future(function(*arguments))
+
+            def shutdown(self, **options):
+                diary.append("end")
+
+        @staticmethod
+        def wait(futures, **options):
+            return futures, []
+
+    hands = workers.Processes(3, None)
+    hands._loky = Loky
+    tasks = [workers.Task(lambda agent, k: k, None, (k,)) for k in range(5)]
+    assert [outcome.value for outcome in hands.map(tasks[:1])] == [0]
+    assert diary == ["start", "wait", "wait"]  # for the worker, then for the task
+    assert [outcome.value for outcome in hands.map(tasks)] == [0, 1, 2, 3, 4]
+    assert diary[3:] == ["start", "start", *["wait"] * 7]
+    hands.close()
+    assert diary[-3:] == ["end"] * 3
+
+
 # ---------------------------------------------------------------------- checkpoints
 
 SCRIPT = """
@@ -410,10 +463,24 @@ def test_a_finished_game_can_be_read_again_and_prolonged(tmp_path):
 
 def test_another_games_folder_is_refused(tmp_path):
     play([Labels()] * 3, RING, DATA, 1, seed=7, checkpoint=tmp_path)
-    with pytest.raises(InvalidCheckpoint, match=r"holds another game: seed '7 \(\)', where this game has '8 "):
+    with pytest.raises(InvalidCheckpoint, match=r"holds another game \(seed: 7\), where this game has seed: 8\. Give"):
         play([Labels()] * 3, RING, DATA, 1, seed=8, checkpoint=tmp_path)
+    with pytest.raises(InvalidCheckpoint, match=r"\(draws: broadcast\), where this game has draws: separate\. Give"):
+        play([Labels()] * 3, RING, DATA, 1, draws="separate", seed=7, checkpoint=tmp_path)
+    spawned = np.random.SeedSequence(7).spawn(1)[0]
+    with pytest.raises(InvalidCheckpoint, match=r"where this game has seed: 7 with spawn key \(0,\)"):
+        play([Labels()] * 3, RING, DATA, 1, seed=spawned, checkpoint=tmp_path)
     with pytest.raises(InvalidCheckpoint, match="private data"):
         play([Labels()] * 3, RING, [DATA[0], DATA[0], DATA[2]], 1, seed=7, checkpoint=tmp_path)
+
+
+def test_a_folder_that_knows_less_than_this_version_is_refused(tmp_path):
+    play([Labels()] * 3, RING, DATA, 1, seed=7, checkpoint=tmp_path)
+    card = json.loads((tmp_path / "game.json").read_text())
+    del card["memory"]
+    (tmp_path / "game.json").write_text(json.dumps(card))
+    with pytest.raises(InvalidCheckpoint, match=r"\(nothing known about memory\), where this game has memory: 1"):
+        play([Labels()] * 3, RING, DATA, 1, seed=7, checkpoint=tmp_path)
 
 
 def test_damaged_checkpoints_say_so(tmp_path):
@@ -555,8 +622,16 @@ def test_agents_that_cannot_be_pickled_cannot_be_kept(tmp_path):
         ({"private": [DATA[0], DATA[1], None]}, InvalidWeights, "agent 2 has no private data, but self-weight 0.5"),
         ({"private": [DATA[0], DATA[1], [[np.nan]]]}, InvalidData, "private data of agent 2: row 0, variable 0 is nan"),
         ({"private": [DATA[0], DATA[1], [[1, 2]]]}, InvalidData, "private data of agent 2 has 2 variables, not 1"),
-        ({"agents": [Labels(), object(), Labels()]}, InvalidInput, "agent 1 is a object without fit or sample"),
-        ({"agents": [Coins(1)] * 3, "stratified": True}, InvalidInput, r"agent 0 \(Coins\) has no sample_stratified"),
+        (
+            {"agents": [Labels(), object(), Labels()]},
+            InvalidInput,
+            r"agent 1 \(object\) has no fit\(samples, weights\); the adapters of",
+        ),
+        (
+            {"agents": [Coins(1)] * 3, "stratified": True},
+            InvalidInput,
+            r"agent 0 \(Coins\) has no sample_stratified\(n, seed\); the learners of",
+        ),
         ({"variables": [[0], [0]]}, InvalidInput, "a list of 3 lists"),
         ({"variables": [[0], [0], [0.5]]}, InvalidInput, "variables of agent 2"),
         ({"variables": [[0], [0], [1]]}, InvalidInput, "agent 0 listens to agent 2, but they share no variable"),
@@ -568,3 +643,67 @@ def test_bad_arguments_are_named(change, error, message):
     arguments = {"agents": [Labels()] * 3, "weights": RING, "private": DATA, "rounds": 1, **change}
     with pytest.raises(error, match=message):
         play(**arguments)
+
+
+class FewArguments(Labels):
+    def sample(self, n):
+        return super().sample(n, 0)
+
+
+class OwnEstimator(BaseEstimator, Labels):
+    """A base class does not make an agent an estimator."""
+
+
+@pytest.mark.parametrize(
+    ("agent", "message"),
+    [
+        (GaussianMixture(1), r"is the scikit-learn estimator GaussianMixture, .*wrap it: .*bridge.ScikitAgent\("),
+        (KernelDensity(), r"is the scikit-learn estimator KernelDensity, .*wrap it: .*bridge.ScikitAgent\("),
+        (BernoulliRBM(), r"is the scikit-learn estimator BernoulliRBM, .*wrap it: .*bridge.ScikitGibbsAgent\("),
+        (GaussianNB(), "is the scikit-learn estimator GaussianNB, which cannot draw samples; take a density"),
+        (FamilyAgent, r"is the class FamilyAgent itself; give an object of it, made by FamilyAgent\(\.\.\.\)"),
+        (FewArguments(), r"\(FewArguments\) cannot be called as sample\(n, seed\): it has sample\(n\)"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_is_not_an_agent_is_told_how_to_become_one(agent, message):
+    with pytest.raises(InvalidInput, match="^agent 1 " + message) as caught:
+        play([Labels(), agent], eg.Weights.complete(2), [DATA[0], DATA[1]], 1)
+    assert caught.value.agent == 1
+
+
+def test_agents_may_derive_from_whatever_they_like():
+    assert play([OwnEstimator(), Labels()], eg.Weights.complete(2), [DATA[0], DATA[1]], 1).rounds == 1
+
+
+# ---------------------------------------------------------------------- what is printed
+
+
+def test_results_print_in_a_line():
+    options = {"n": 20, "seed": 1}
+    plain = play([Labels()] * 3, RING, DATA, 1, **options)
+    assert repr(plain) == "PlayResult(3 agents, 1 round, 960 bytes sent, no faults, no theory check)"
+    partly = [SampleSet(rows, observed=np.arange(len(rows))[:, None] > 0) for rows in DATA]
+    noted = play([Labels()] * 3, RING, partly, 0, label=0, metrics={"p": lambda *_: 1.0}, **options)
+    assert repr(noted).endswith("metrics: p, no theory check, 1 note)")
+    whole = play([Labels()] * 3, RING, DATA, 2, label=0, **options)
+    z = np.abs(whole.theory.z_scores())
+    round, agent, entry = map(int, np.argwhere(z == z.max())[0])
+    text = f"TheoryCheck(3 rounds × 3 agents × 3 entries, largest |z| {z.max():.2f}: agent {agent}, round {round}, class {entry})"
+    assert repr(whole.theory) == text
+    assert repr(whole) == f"PlayResult(3 agents, 2 rounds, 1920 bytes sent, no faults, {text})"
+
+
+@pytest.mark.parametrize(
+    "thing", [getattr(eg.bridge, name) for name in eg.bridge.__all__], ids=lambda thing: thing.__name__
+)
+def test_examples_of_this_room_run_as_pasted(thing):
+    flags = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+    (example,) = doctest.DocTestFinder(recurse=False).find(thing, globs={})
+    assert example.examples
+    assert doctest.DocTestRunner(verbose=False, optionflags=flags).run(example).failed == 0
+
+
+def test_what_agents_are_given_is_found_in_this_room():
+    assert eg.bridge.SampleSet is SampleSet
+    assert eg.bridge.pool is pool

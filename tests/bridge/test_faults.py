@@ -8,13 +8,14 @@ from bridge.players import Diary, Faulty, Labels
 
 import expfam_game as eg
 from expfam_game.bridge import Fault, play
-from expfam_game.errors import AgentFailed, InvalidInput, MissingExtra, NotAnchored
+from expfam_game.errors import AgentFailed, InvalidInput, MissingExtra, NotAnchored, NotFitted
+from expfam_game.samples import SampleSet
 
 DATA = [np.array([[0], [0], [1]]), np.array([[1], [2]]), np.array([[2], [2], [0]])]
 WEIGHTS = eg.Weights.complete(3, 0.5)
 
 FAULTS = {
-    "columns": ("sample", "sample returned 2 columns; there are 1 variables"),
+    "columns": ("sample", "sample returned 2 columns for 1 variable"),
     "rows": ("sample", "sample returned 199 rows; it was asked for 200"),
     "one axis": ("sample", "must be a table"),
     "no columns": ("sample", "must be a table"),
@@ -40,20 +41,26 @@ def game(fault, policy, rounds=30, at=2, marker=None, **options):
     return play(agents, WEIGHTS, DATA, rounds, n=200, label=0, on_fault=policy, seed=4, **options)
 
 
+def first_to_meet(task):
+    """A sampler that breaks in a fit is met first by the draw that is compared with theory at the end of that round."""
+    return "sample for the check" if task == "sample" else task
+
+
 def check_raise(fault, task, reason, **options):
     with pytest.raises(AgentFailed, match="agent 1 failed to") as failure:
         game(fault, "raise", rounds=3, **options)
     error = failure.value
-    assert (error.agent, error.round, error.task) == (1, 2, task)
+    assert (error.agent, error.round, error.task) == (1, 2, first_to_meet(task))
     assert reason in error.reason
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
 
 
 def check_drop_round(fault, task, reason, rounds=30, **options):
     result = game(fault, "drop round", rounds=rounds, **options)
-    assert {(f.agent, f.task, f.action) for f in result.faults} == {(1, task, "drop round")}
+    # A fit fails once; a sampler in the check of round 2 and in the exchange of round 3, which has the agent fit again.
+    rounds = [(2, "fit")] if task == "fit" else [(2, "sample for the check"), (3, "sample")]
+    assert [(f.round, f.task, f.agent, f.action) for f in result.faults] == [(*r, 1, "drop round") for r in rounds]
     assert all(reason in f.reason for f in result.faults)
-    assert min(f.round for f in result.faults) == 2
     # The lost round does no harm (T6): the same R, the same equilibrium, and the agents are there.
     np.testing.assert_allclose(result.influence, eg.Game(FAMILY, WEIGHTS, means=MEANS).influence(), rtol=1e-12)
     assert result.theory.within(7.0, rounds=slice(None))
@@ -63,7 +70,7 @@ def check_drop_round(fault, task, reason, rounds=30, **options):
 def check_drop_agent(fault, task, reason, rounds=30, **options):
     result = game(fault, "drop agent", rounds=rounds, **options)
     (found,) = result.faults
-    assert (found.round, found.agent, found.task, found.action) == (2, 1, task, "drop agent")
+    assert (found.round, found.agent, found.task, found.action) == (2, 1, first_to_meet(task), "drop agent")
     assert reason in found.reason
     left = np.array([[2 / 3, 1 / 3], [1 / 3, 2 / 3]])
     np.testing.assert_allclose(result.weights[np.ix_([0, 2], [0, 2])], left)
@@ -173,6 +180,65 @@ def test_processes_need_joblib(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "joblib.externals", None)
     with pytest.raises(MissingExtra, match=r"expfam-game\[bridge\]"):
         play([Labels()], eg.Weights.complete(1, 1.0), [DATA[0]], 1, parallel=2)
+
+
+def test_faults_say_which_of_two_draws_failed():
+    """An agent whose sampler is broken for good: in every round its draw for the peers and the one for the check, told apart."""
+    agents = [Labels(), Mute(), Labels()]
+    result = play(agents, WEIGHTS, DATA, 3, n=50, label=0, on_fault="drop round")
+    assert [(f.round, f.task) for f in result.faults] == [
+        (0, "sample for the check"),
+        *[(t, task) for t in (1, 2, 3) for task in ("sample", "sample for the check")],
+    ]
+    assert {f.reason for f in result.faults} == {"MemoryError"}  # an exception without a message, and no stray colon
+    with pytest.raises(AgentFailed, match=r"^agent 1 failed to sample for the check in round 0: MemoryError\. With"):
+        play(agents, WEIGHTS, DATA, 3, n=50, label=0)
+    with pytest.raises(AgentFailed, match=r"^agent 1 failed to sample in round 1: MemoryError\. With"):
+        play(agents, WEIGHTS, DATA, 3, n=50)
+
+
+class Mute(Labels):
+    def sample(self, n, seed):
+        raise MemoryError
+
+
+@pytest.mark.parametrize("parallel", [1, 2])
+def test_a_metric_of_a_model_that_cannot_answer_yet_is_nan_with_one_note(parallel):
+    """Agent 1 has no labels of its own: it cannot classify until it has heard agent 0. Other errors are raised as ever."""
+
+    def share(agent, index):
+        if not getattr(agent, "labelled", False):
+            raise NotFitted("no sample has defined the classes of this model yet")
+        return agent.p[0]
+
+    unlabelled = SampleSet([[1.0], [2.0]], observed=[False])
+    agents = [Classifier(), Classifier()]
+    result = play(
+        agents,
+        eg.Weights.complete(2, 0.5),
+        [DATA[0], unlabelled],
+        2,
+        n=50,
+        metrics={"p": share, "q": share},
+        parallel=parallel,
+    )
+    assert np.isnan(result.metric("p")).tolist() == [[False, True], [False, False], [False, False]]
+    assert result.notes == tuple(
+        f"metric {name!r} of agent 1 is NaN in some rounds: NotFitted: no sample has defined the classes of this model yet"
+        for name in ("p", "q")
+    )
+
+
+class Classifier(Labels):
+    """Labels that may be missing."""
+
+    def fit(self, samples, weights):
+        self.labelled = any(s.mask().any() for s in samples)
+        if self.labelled:
+            super().fit([s for s in samples if s.mask().any()], [w for s, w in zip(samples, weights) if s.mask().any()])
+
+    def sample(self, n, seed):
+        return super().sample(n, seed) if self.labelled else np.empty((0, 1))
 
 
 def test_metrics_that_fail_are_named_and_not_swallowed():

@@ -1,12 +1,14 @@
 """T8 through the bridge: black boxes end where the linear theory says, with the noise that it says."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from bridge.players import Fading, Labels, Silent
 from scipy.linalg import solve_discrete_lyapunov
 
 import expfam_game as eg
-from expfam_game.bridge import FamilyAgent, play
+from expfam_game.bridge import FamilyAgent, TheoryCheck, play
 from expfam_game.bridge.theory import Ledger, average
 from expfam_game.samples import SampleSet
 
@@ -107,6 +109,48 @@ def test_a_wrong_agent_is_outside_the_bands():
     assert not play([Shrinking(), Shrinking()], weights, data, 10, n=2000, label=0, classes=3, seed=1).theory.within(
         7.0
     )
+
+
+def test_within_means_every_round_unless_it_is_told_otherwise():
+    """Off by fifty standard errors in round 1, and back at the end: linear play forgets, the check does not."""
+    observed = np.full((4, 2, 1), 0.5)
+    observed[1, 1] += 0.5
+    error = np.full_like(observed, 0.01)
+    check = TheoryCheck(("class 0",), observed, np.full_like(observed, 0.5), np.full((2, 1), 0.5), error)
+    assert not check.within(6.0)
+    assert not check.within(49.0, rounds=slice(None))
+    assert check.within(51.0)
+    assert check.within(6.0, rounds=-1)
+    assert check.within(6.0, rounds=slice(2, None))
+    assert not check.within(6.0, rounds=1)
+    assert repr(check) == "TheoryCheck(4 rounds × 2 agents × 1 entry, largest |z| 50.00: agent 1, round 1, class 0)"
+    unknown = replace(check, standard_error=np.full_like(observed, np.nan), observed=observed + 0.1)
+    assert repr(unknown) == "TheoryCheck(4 rounds × 2 agents × 1 entry, no z-scores)"
+
+
+def test_an_agent_that_is_wrong_in_one_round_is_noticed():
+    class Hasty(Labels):
+        """Its first fit to a mixture forgets its own data: class 1 is 0 where 0.06 is expected, eleven standard errors."""
+
+        def fit(self, samples, weights):
+            self.fits = getattr(self, "fits", 0) + 1
+            super().fit(samples, weights if self.fits != 2 else [0.0, *weights[1:]])
+
+    data = [np.array([[0]] * 9 + [[2]]), np.array([[0]] * 8 + [[1]] * 2)]
+    check = play([Labels(), Hasty()], eg.Weights.complete(2, 0.3), data, 30, n=2000, label=0, classes=3, seed=1).theory
+    assert check.within(7.0, rounds=-1)
+    assert not check.within(7.0)
+
+
+def test_rare_classes_stay_within_a_tolerance_of_ten_rows():
+    """A class with one row in two hundred draws: its average is 0 or at least 1/n, which is 14 standard errors away."""
+    data = [np.repeat([[0], [1]], [19_999, 1], axis=0)] * 2
+    outside = 0
+    for seed in range(12):
+        check = play([Labels(2)] * 2, eg.Weights.complete(2, 1.0), data, 20, n=100, label=0, seed=seed).theory
+        outside += not check.within(6.0)
+        assert check.within(6.0, tolerance=10 / 100)  # P(more than ten of 100 rows at p = 5e-5) < 1e-30
+    assert outside > 0
 
 
 def test_stratified_class_marginals_have_no_noise():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from expfam_game import families as f
-from expfam_game.kernels import bit_moments, philox
+from expfam_game.kernels import bit_moments, random_words
 from expfam_game.kernels.covariance import scatter_matrices
 from expfam_game.kernels.streams import seed_sequence, stream_key
 
@@ -22,9 +22,14 @@ def slack(p, n, outcomes=1):
 
 
 def buffers(words):
-    state = np.zeros(philox.STATE, np.uint64)
-    philox.open_stream(state, np.uint64(KEY.key), 0, 0, 0)
-    return np.empty(words, np.uint64), np.empty(philox.WORDS, np.uint64), np.empty(philox.WORDS, np.uint64), state
+    state = np.zeros(random_words.STATE, np.uint64)
+    random_words.open_stream(state, np.uint64(KEY.key), 0, 0, 0)
+    return (
+        np.empty(words, np.uint64),
+        np.empty(random_words.WORDS, np.uint64),
+        np.empty(random_words.WORDS, np.uint64),
+        state,
+    )
 
 
 def unpacked(words):

@@ -14,7 +14,7 @@ import pytest
 from numba import njit
 
 import expfam_game as eg
-from expfam_game.kernels import philox, samplers
+from expfam_game.kernels import random_words, samplers
 from expfam_game.kernels.compiling import WideVectors
 
 
@@ -47,10 +47,10 @@ def test_wide_vectors_are_used_where_they_exist():
 def test_functions_in_place_leave_their_arrays_alive():
     """They do not count references: arrays made for one call must still be freed once, by the caller."""
     for _ in range(1000):
-        state, words = np.zeros(philox.STATE, np.uint64), np.empty(philox.WORDS, np.uint64)
-        philox.open_stream(state, np.uint64(1), 0, 0, 0)
-        first = philox.next_word(words, state)
-        assert philox.tosses(10**5, words, state) > 0
+        state, words = np.zeros(random_words.STATE, np.uint64), np.empty(random_words.WORDS, np.uint64)
+        random_words.open_stream(state, np.uint64(1), 0, 0, 0)
+        first = random_words.next_word(words, state)
+        assert random_words.tosses(10**5, words, state) > 0
         assert first == words_again()
     z = np.empty(64)
     samplers.fill_normal(z, words[:64], state)
@@ -59,9 +59,9 @@ def test_functions_in_place_leave_their_arrays_alive():
 
 def words_again() -> int:
     """The first word of the same stream, in arrays of its own."""
-    state, words = np.zeros(philox.STATE, np.uint64), np.empty(philox.WORDS, np.uint64)
-    philox.open_stream(state, np.uint64(1), 0, 0, 0)
-    return int(philox.next_word(words, state))
+    state, words = np.zeros(random_words.STATE, np.uint64), np.empty(random_words.WORDS, np.uint64)
+    random_words.open_stream(state, np.uint64(1), 0, 0, 0)
+    return int(random_words.next_word(words, state))
 
 
 def test_a_change_in_any_kernel_makes_every_cached_kernel_stale(tmp_path):

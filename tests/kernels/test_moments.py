@@ -150,15 +150,15 @@ def test_order_of_the_tasks_does_not_matter():
 )
 def test_every_sample_is_counted_once(n):
     """The mean of exponentials from the sums of a reference that draws them block by block."""
-    from expfam_game.kernels import philox, samplers
+    from expfam_game.kernels import random_words, samplers
 
     total = []
     for block, start in enumerate(range(0, n, block_sums.BLOCK)):
         size = min(block_sums.BLOCK, n - start)
-        state = np.zeros(philox.STATE, np.uint64)
-        philox.open_stream(state, np.uint64(KEY.key), 0, 0, block)
-        for done in range(0, size, philox.WORDS):
-            m = min(philox.WORDS, size - done)
+        state = np.zeros(random_words.STATE, np.uint64)
+        random_words.open_stream(state, np.uint64(KEY.key), 0, 0, block)
+        for done in range(0, size, random_words.WORDS):
+            m = min(random_words.WORDS, size - done)
             x = np.empty(m + m % 2)
             samplers.fill_exponential(x, np.empty(x.size, np.uint64), state)
             total.append(x[:m])

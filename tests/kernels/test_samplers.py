@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from expfam_game.kernels import counting, elementary, philox, samplers
+from expfam_game.kernels import counting, elementary, random_words, samplers
 
 CERTAIN = 1e-9
 N = 200_000
@@ -19,14 +19,14 @@ class Stream:
     """A stream with its work space."""
 
     def __init__(self, agent: int = 0) -> None:
-        self.state, self.words = np.zeros(philox.STATE, np.uint64), np.empty(philox.WORDS, np.uint64)
+        self.state, self.words = np.zeros(random_words.STATE, np.uint64), np.empty(random_words.WORDS, np.uint64)
         self.other, self.accepted = np.empty_like(self.words), np.empty_like(self.words)
-        self.z, self.work = np.empty(philox.WORDS), np.empty((2, philox.WORDS))
-        philox.open_stream(self.state, np.uint64(2026), 0, agent, 0)
+        self.z, self.work = np.empty(random_words.WORDS), np.empty((2, random_words.WORDS))
+        random_words.open_stream(self.state, np.uint64(2026), 0, agent, 0)
 
     def in_buffers(self, fill, n: int = N) -> np.ndarray:
-        out = np.empty(-(-n // philox.WORDS) * philox.WORDS)
-        for row in out.reshape(-1, philox.WORDS):
+        out = np.empty(-(-n // random_words.WORDS) * random_words.WORDS)
+        for row in out.reshape(-1, random_words.WORDS):
             fill(row, self.words, self.state)
         return out
 
@@ -129,7 +129,7 @@ def test_quarter_turn():
 def test_normal(stream):
     z = stream.in_buffers(samplers.fill_normal, 1 << 20)
     assert_uniform(stats.norm.cdf(z))
-    pairs = z.reshape(-1, 2, philox.WORDS // 2)  # the two that come from the same words
+    pairs = z.reshape(-1, 2, random_words.WORDS // 2)  # the two that come from the same words
     assert_uniform(stats.chi2.cdf((pairs**2).sum(axis=1).ravel(), 2))
     angle = np.arctan2(pairs[:, 0], pairs[:, 1]).ravel()
     assert_uniform((angle + np.pi) / (2.0 * np.pi))
@@ -173,15 +173,17 @@ def test_share_of_accepted_roots(shape):
     """The exact probability of acceptance, by quadrature, over candidates that come a buffer at a time."""
     d, stream = shape - 1.0 / 3.0, Stream(17)
     c, rounds = 1.0 / math.sqrt(9.0 * d), 300
-    roots, arguments = np.empty(philox.WORDS), (stream.z, stream.words, stream.accepted)
-    accepted = sum(samplers.propose_roots(d, philox.WORDS, *arguments, roots, stream.state) for _ in range(rounds))
+    roots, arguments = np.empty(random_words.WORDS), (stream.z, stream.words, stream.accepted)
+    accepted = sum(
+        samplers.propose_roots(d, random_words.WORDS, *arguments, roots, stream.state) for _ in range(rounds)
+    )
 
     def density(z):
         v = 1.0 + c * z
         return math.exp(d * (1.0 - v**3 + 3.0 * math.log(v))) / math.sqrt(2.0 * math.pi)
 
     p = integrate.quad(density, -min(1.0 / c, 40.0) * (1.0 - 1e-12), 40.0, points=[0.0], limit=200)[0]
-    assert stats.binomtest(int(accepted), rounds * philox.WORDS, p).pvalue > CERTAIN
+    assert stats.binomtest(int(accepted), rounds * random_words.WORDS, p).pvalue > CERTAIN
     assert 1.0 - 0.034 / d < p + 1e-3  # what the number of candidates is reckoned from
 
 
@@ -254,7 +256,7 @@ def test_count_successes_decides_bit_by_bit():
         left, successes, p = n, 0, 0.625
         while left and p > 0.0:
             p *= 2.0
-            undecided = philox.tosses(left, reference.words, reference.state)
+            undecided = random_words.tosses(left, reference.words, reference.state)
             if p >= 1.0:
                 p, successes = p - 1.0, successes + left - undecided
             left = undecided
@@ -342,4 +344,4 @@ def test_probabilities_of_large_poisson_laws(rate):
         for z in (-6.0, -0.3, 0.0, 5.0):
             x = math.floor(rate + z * math.sqrt(rate))
             exact = x * mpmath.log(rate) - rate - mpmath.loggamma(mpmath.mpf(x) + 1)
-            assert counting._log_poisson_pmf(float(x), rate) == pytest.approx(float(exact), abs=1e-9)
+            assert counting.log_poisson_pmf(float(x), rate) == pytest.approx(float(exact), abs=1e-9)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from expfam_game.kernels import philox
+from expfam_game.kernels import random_words
 from expfam_game.kernels.streams import StreamKey, seed_sequence, stream_key
 
 CERTAIN = 1e-9
@@ -26,17 +26,17 @@ def philox_reference(counter: list[int], key: list[int], bits: int) -> list[int]
     return x
 
 
-def words_of(key: int = 0, branch: int = 0, agent: int = 0, block: int = 0, n: int = philox.WORDS) -> np.ndarray:
-    state, words = np.zeros(philox.STATE, np.uint64), np.empty(n, np.uint64)
-    philox.open_stream(state, np.uint64(key), branch, agent, block)
-    philox.fill_words(words, state)
+def words_of(key: int = 0, branch: int = 0, agent: int = 0, block: int = 0, n: int = random_words.WORDS) -> np.ndarray:
+    state, words = np.zeros(random_words.STATE, np.uint64), np.empty(n, np.uint64)
+    random_words.open_stream(state, np.uint64(key), branch, agent, block)
+    random_words.fill_words(words, state)
     return words
 
 
 def keyed_words(key: int, branch: int, agent: int, block: int, n: int, start: int) -> tuple[np.ndarray, np.ndarray]:
     """The two halves of Philox's output at n counters."""
     low, high = np.empty(n, np.uint64), np.empty(n, np.uint64)
-    philox.fill_philox(low, high, *(np.uint64(part) for part in (key, branch, agent, block, start)))
+    random_words.fill_philox(low, high, *(np.uint64(part) for part in (key, branch, agent, block, start)))
     return low, high
 
 
@@ -83,8 +83,8 @@ def test_philox_is_the_reference_at_every_counter():
 def test_lanes_are_numpys_sfc64_from_the_documented_states():
     """c is the key, (a, b) Philox at (lane, block, agent, branch), w = 1, and twelve steps are left out."""
     key, branch, agent, block = 0x0123456789ABCDEF, 5, 77, 2**31 + 9
-    words = words_of(key, branch, agent, block, 64 * philox.LANES).reshape(64, philox.LANES)
-    for lane in range(philox.LANES):
+    words = words_of(key, branch, agent, block, 64 * random_words.LANES).reshape(64, random_words.LANES)
+    for lane in range(random_words.LANES):
         x = philox_reference([lane, block, agent, branch << 16], [key & 0xFFFFFFFF, key >> 32], 32)
         generator = np.random.SFC64()
         a, b = x[0] | (x[1] << 32), x[2] | (x[3] << 32)
@@ -113,11 +113,11 @@ def test_a_step_can_be_undone():
 
 
 def test_streams_continue_and_cut_rows_are_dropped():
-    state, words = np.zeros(philox.STATE, np.uint64), np.empty(64, np.uint64)
-    philox.open_stream(state, np.uint64(9), 1, 2, 3)
+    state, words = np.zeros(random_words.STATE, np.uint64), np.empty(64, np.uint64)
+    random_words.open_stream(state, np.uint64(9), 1, 2, 3)
     parts = []
     for size in (64, 64, 30, 2, 16):
-        philox.fill_words(words[:size], state)
+        random_words.fill_words(words[:size], state)
         parts.append(words[:size].copy())
     whole = words_of(9, 1, 2, 3, 128 + 32 + 16 + 16)
     starts = (0, 64, 128, 160, 176)
@@ -132,16 +132,21 @@ def test_keys():
 
 
 def test_single_words_and_tosses():
-    state, words = np.zeros(philox.STATE, np.uint64), np.empty(philox.WORDS, np.uint64)
-    philox.open_stream(state, np.uint64(1), 0, 0, 0)
-    drawn = [int(philox.next_word(words, state)) for _ in range(philox.WORDS + 5)]
-    assert drawn[: philox.WORDS] == words_of(1).tolist()
-    assert drawn[philox.WORDS :] == words_of(1, n=2 * philox.WORDS).tolist()[philox.WORDS : philox.WORDS + 5]
-    philox.open_stream(state, np.uint64(1), 0, 0, 0)
-    n = 64 * (philox.WORDS - 1) + 17
-    expected = sum(w.bit_count() for w in drawn[: philox.WORDS - 1]) + (drawn[philox.WORDS - 1] >> 47).bit_count()
-    assert philox.tosses(n, words, state) == expected
-    assert philox.tosses(0, words, state) == 0
+    state, words = np.zeros(random_words.STATE, np.uint64), np.empty(random_words.WORDS, np.uint64)
+    random_words.open_stream(state, np.uint64(1), 0, 0, 0)
+    drawn = [int(random_words.next_word(words, state)) for _ in range(random_words.WORDS + 5)]
+    assert drawn[: random_words.WORDS] == words_of(1).tolist()
+    assert (
+        drawn[random_words.WORDS :]
+        == words_of(1, n=2 * random_words.WORDS).tolist()[random_words.WORDS : random_words.WORDS + 5]
+    )
+    random_words.open_stream(state, np.uint64(1), 0, 0, 0)
+    n = 64 * (random_words.WORDS - 1) + 17
+    expected = (
+        sum(w.bit_count() for w in drawn[: random_words.WORDS - 1]) + (drawn[random_words.WORDS - 1] >> 47).bit_count()
+    )
+    assert random_words.tosses(n, words, state) == expected
+    assert random_words.tosses(0, words, state) == 0
 
 
 # ---------------------------------------------------------------------- battery

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from expfam_game.kernels import directional_moments, philox, ziggurat
+from expfam_game.kernels import directional_moments, elementary, random_words, ziggurat
 
 CERTAIN = 1e-9
 KAPPAS = [0.0, 1e-12, 0.5, 2.2, 4.0, 100.0, 1e6, 1e10]
@@ -28,21 +28,21 @@ def layers(kappa: float) -> tuple[np.ndarray, np.ndarray]:
 
 def quarters(kappa: float, n: int = 200_000) -> np.ndarray:
     width, height = layers(kappa)
-    state = np.zeros(philox.STATE, np.uint64)
-    philox.open_stream(state, np.uint64(2026), 0, 15, 0)
-    words, flags = np.empty(philox.WORDS, np.uint64), np.empty(philox.WORDS, np.uint64)
-    points, quarter = np.zeros((3, philox.WORDS)), np.empty(philox.WORDS)
+    state = np.zeros(random_words.STATE, np.uint64)
+    random_words.open_stream(state, np.uint64(2026), 0, 15, 0)
+    words, flags = np.empty(random_words.WORDS, np.uint64), np.empty(random_words.WORDS, np.uint64)
+    points, quarter = np.zeros((3, random_words.WORDS)), np.empty(random_words.WORDS)
     found: list[np.ndarray] = []
     while sum(part.size for part in found) < n:
-        m = ziggurat.propose_quarters(kappa, philox.WORDS, width, height, words, flags, points, quarter, state)
-        assert 0.95 * philox.WORDS < m <= philox.WORDS
+        m = ziggurat.propose_quarters(kappa, random_words.WORDS, width, height, words, flags, points, quarter, state)
+        assert 0.95 * random_words.WORDS < m <= random_words.WORDS
         found.append(quarter[:m].copy())
     return np.concatenate(found)
 
 
 def test_sine_and_cosine():
     for y in np.linspace(-0.25 * math.pi, 0.25 * math.pi, 201):
-        sine, cosine = ziggurat.sine_and_cosine(float(y))
+        sine, cosine = elementary.sine_and_cosine(float(y))
         assert sine == pytest.approx(math.sin(y), rel=4e-16, abs=1e-300)
         assert cosine == pytest.approx(math.cos(y), rel=4e-16)
 

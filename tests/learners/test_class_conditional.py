@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special, stats
 
+from expfam_game.bridge import ScikitAgent
 from expfam_game.datasets import digits
 from expfam_game.errors import InvalidData, InvalidInput, NotFitted
 from expfam_game.learners import BernoulliMixture, ClassConditional
@@ -91,8 +92,8 @@ def test_scikit_learn_densities_fit_in():
             return super().fit(pool(samples, weights).values)
 
         def sample(self, n, seed):
-            self.random_state = int(seed.integers(2**31))
-            return super().sample(n)[0] if n else np.empty((0, 2))
+            self.random_state = seed % 2**32
+            return super().sample(n)[0]
 
         def log_prob(self, values):
             return super().score_samples(values)
@@ -101,6 +102,54 @@ def test_scikit_learn_densities_fit_in():
     model = ClassConditional(lambda c: Adapter(1, random_state=0), 2).fit([rows])
     assert (model.predict(rows) == rows[:, 2]).mean() > 0.95
     assert model.sample(10, seed=0).shape == (10, 3)
+
+
+def test_scikit_agents_fit_in():
+    from sklearn.mixture import GaussianMixture
+    from sklearn.neighbors import KernelDensity
+
+    rows = two_normals()
+    for estimator in (GaussianMixture(1), KernelDensity(bandwidth=0.3)):
+        model = ClassConditional(lambda c, e=estimator: ScikitAgent(e, seed=c), 2).fit([rows])
+        drawn = model.sample(40, seed=1)
+        np.testing.assert_array_equal(drawn, model.sample(40, seed=1))
+        assert (drawn != model.sample(40, seed=2)).any()
+        assert model.sample(0).shape == (0, 3)
+        assert model.sample_stratified(9).n == 9
+        assert (model.predict(rows) == rows[:, 2]).mean() > 0.95
+
+
+def test_learners_get_whole_numbers_as_seeds_and_other_ones_in_each_call():
+    class Recorder(Normal):
+        def sample(self, n, seed):
+            seeds.append(seed)
+            return super().sample(n, seed)
+
+    seeds = []
+    rows = two_normals()
+    model = ClassConditional(lambda c: Recorder(), 2).fit([rows])
+    for seed in (0, 1, np.random.SeedSequence(5), np.random.default_rng(7)):
+        model.sample(20, seed)
+    rng = np.random.default_rng(8)
+    for _ in range(3):
+        model.complete(np.tile(rows[:1], (20, 1)), [False, True, False], rng)
+    assert len(seeds) == len(set(seeds)) >= 11  # both classes are drawn, but in row 0 only one may be likely
+    assert all(type(seed) is int and 0 <= seed < 2**63 for seed in seeds)
+
+
+def test_what_is_no_learner_is_refused_and_scikit_learn_pointed_to_its_adapter():
+    from sklearn.mixture import GaussianMixture
+    from sklearn.neighbors import KernelDensity
+
+    rows = two_normals()
+    for estimator in (GaussianMixture(1), KernelDensity()):
+        with pytest.raises(InvalidInput, match=r"make_learner\(0\) returned .*ScikitAgent"):
+            ClassConditional(lambda c, e=estimator: e, 2).fit([rows])
+    for nothing in (None, Normal, object()):
+        with pytest.raises(InvalidInput, match=r"make_learner\(0\) returned .* fit\(samples, weights\)"):
+            ClassConditional(lambda c, e=nothing: e, 2).fit([rows])
+    with pytest.raises(InvalidInput, match="make_learner is .* function from a class"):
+        ClassConditional(Normal(), 2)
 
 
 @given(st.integers(0, 10_000), st.floats(0.05, 0.9))
