@@ -63,6 +63,19 @@ _TABLED_RATE = 1e4
 
 
 @compiled
+def _add_cells(
+    values: FloatArray, weights: FloatArray, mean: float, n: int, words: AnyArray, state: AnyArray, out: FloatArray
+) -> None:
+    """Σ(x − mean) and Σ(x − mean)² of n draws from a table, added to ``out``."""
+    counts = np.zeros(values.size, np.int64)
+    fill_histogram(counts, tail_sums(weights), n, words, state)
+    for c in range(counts.size):
+        deviation = values[c] - mean
+        out[0] += counts[c] * deviation
+        out[1] += counts[c] * deviation * deviation
+
+
+@compiled
 def poisson_kernel(start: int, stop: int, plan: IntArray, key: Any, rate: FloatArray, out: FloatArray) -> None:
     """Σ(x − λ) and Σ(x − λ)²."""
     state, words = np.empty(STATE, np.uint64), np.empty(WORDS, np.uint64)
@@ -71,12 +84,7 @@ def poisson_kernel(start: int, stop: int, plan: IntArray, key: Any, rate: FloatA
         mean = rate[agent, 0]
         if mean < _TABLED_RATE:
             values, weights = poisson_cells(mean)
-            counts = np.zeros(values.size, np.int64)
-            fill_histogram(counts, tail_sums(weights), n, words, state)
-            for c in range(counts.size):
-                deviation = values[c] - mean
-                out[task, 0] += counts[c] * deviation
-                out[task, 1] += counts[c] * deviation * deviation
+            _add_cells(values, weights, mean, n, words, state, out[task])
         else:
             for _ in range(n):
                 deviation = next_large_poisson(mean, words, state) - mean
@@ -96,12 +104,7 @@ def binomial_kernel(
         mean = trials * p
         if mean < _TABLED_RATE:
             values, weights = binomial_cells(trials, p)
-            counts = np.zeros(values.size, np.int64)
-            fill_histogram(counts, tail_sums(weights), n, words, state)
-            for c in range(counts.size):
-                deviation = values[c] - mean
-                out[task, 0] += counts[c] * deviation
-                out[task, 1] += counts[c] * deviation * deviation
+            _add_cells(values, weights, mean, n, words, state, out[task])
         else:
             for _ in range(n):
                 deviation = next_large_binomial(trials, p, words, state) - mean

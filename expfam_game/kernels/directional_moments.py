@@ -122,7 +122,7 @@ def von_mises_moments(
 
 
 @elementwise
-def propose_angles(
+def _propose_angles(
     first: FloatArray,
     second: FloatArray,
     words: AnyArray,
@@ -147,21 +147,80 @@ def propose_angles(
 
 
 @elementwise
-def add_square(z: FloatArray, total: FloatArray) -> None:
+def _add_square(z: FloatArray, total: FloatArray) -> None:
     for j in range(z.size):
         total[j] += z[j] * z[j]
 
 
 @elementwise
-def stretch(z: FloatArray, length: FloatArray, square: FloatArray) -> None:
+def _stretch(z: FloatArray, length: FloatArray, square: FloatArray) -> None:
     for j in range(z.size):
         z[j] *= length[j] / math.sqrt(square[j])
 
 
 @elementwise
-def centre_away(away: FloatArray, centre: float, out: FloatArray) -> None:
+def _centre_away(away: FloatArray, centre: float, out: FloatArray) -> None:
     for j in range(away.size):
         out[j] = centre - away[j]
+
+
+@compiled
+def _heights(
+    kappa: float, d: int, wanted: int, buffers: FloatArray, words: AnyArray, accepted: AnyArray, state: AnyArray
+) -> Any:
+    """1 − cos and sin of angles to the mean direction, at most ``wanted``, in the first two buffers; their number."""
+    b = (d - 1.0) / (2.0 * kappa + math.sqrt(4.0 * kappa**2 + (d - 1.0) ** 2))
+    size = min(CHUNK, int(wanted / 0.6) + 16)
+    even = size + (size & 1)
+    away, across = buffers[3, :size], buffers[4, :size]
+    first, second, z = buffers[5, :size], buffers[6, :size], buffers[2]
+    fill_log_gamma(first, 0.5 * (d - 1.0), z, words, accepted, state)
+    fill_log_gamma(second, 0.5 * (d - 1.0), z, words, accepted, state)
+    fill_words(words[:even], state)
+    _propose_angles(first, second, words[:size], kappa, b, d, away, across, accepted[:size])
+    m = min(wanted, int64(accepted[:size].sum()))
+    keep(away, accepted[:size], buffers[0, :m], 0)
+    keep(across, accepted[:size], buffers[1, :m], 0)
+    return m
+
+
+@compiled
+def fill_sphere(
+    direction: FloatArray,
+    kappa: float,
+    centre: float,
+    wanted: int,
+    x: FloatArray,
+    buffers: FloatArray,
+    words: AnyArray,
+    accepted: AnyArray,
+    state: AnyArray,
+) -> Any:
+    """Deviations of at most ``wanted`` unit vectors from their mean, in the columns of ``x``; their number.
+
+    Drawn about the first axis, then turned by the reflection that takes it to ± the direction; needs seven buffers.
+    """
+    d = direction.size
+    away, across, square = buffers[0], buffers[1], buffers[2]
+    m = _heights(kappa, d, wanted, buffers, words, accepted, state)
+    square[:m] = 0.0
+    even = m + (m & 1)
+    for i in range(1, d):
+        fill_normal(x[i, :even], words[:even], state)
+        _add_square(x[i, :m], square[:m])
+    for i in range(1, d):
+        _stretch(x[i, :m], across[:m], square[:m])
+    _centre_away(away[:m], centre, x[0, :m])
+    sign = -1.0 if direction[0] < 0.0 else 1.0
+    scale = 2.0 / ((direction**2).sum() + 2.0 * sign * direction[0] + 1.0)
+    square[:m] = 0.0
+    add_scaled(square[:m], x[0, :m], scale * (direction[0] + sign))
+    for i in range(1, d):
+        add_scaled(square[:m], x[i, :m], scale * direction[i])
+    add_scaled(x[0, :m], square[:m], -(direction[0] + sign))
+    for i in range(1, d):
+        add_scaled(x[i, :m], square[:m], -direction[i])
+    return m
 
 
 @compiled
@@ -175,53 +234,16 @@ def sphere_kernel(
     centre: FloatArray,
     out: FloatArray,
 ) -> None:
-    """Deviations of x from its mean: drawn about the first axis, then turned by the reflection that takes it to ±u."""
+    """Deviations of x from its mean."""
     d = direction.shape[1]
-    state, words, accepted = np.empty(STATE, np.uint64), np.empty(WORDS, np.uint64), np.empty(WORDS, np.uint64)
-    z, first, second, work = np.empty(WORDS), np.empty(CHUNK), np.empty(CHUNK), np.empty((2, CHUNK))
-    away, across, square = np.empty(CHUNK), np.empty(CHUNK), np.empty(CHUNK)
-    x, mirror = np.empty((d, CHUNK)), np.empty(d)
+    state, buffers, x = np.empty(STATE, np.uint64), np.empty((7, WORDS)), np.empty((d, CHUNK))
+    words, accepted = np.empty(WORDS, np.uint64), np.empty(WORDS, np.uint64)
     for task in range(start, stop):
         agent, n = open_task(task, plan, key, state)
-        b = (d - 1.0) / (2.0 * kappa[agent] + math.sqrt(4.0 * kappa[agent] ** 2 + (d - 1.0) ** 2))
-        sign = -1.0 if direction[agent, 0] < 0.0 else 1.0
-        mirror[:] = direction[agent]
-        mirror[0] += sign
-        scale = 2.0 / (mirror**2).sum()
         done = 0
         while done < n:
-            size = min(CHUNK, int((n - done) / 0.6) + 16)
-            even = size + (size & 1)
-            fill_log_gamma(first[:size], 0.5 * (d - 1.0), z, words, accepted, state)
-            fill_log_gamma(second[:size], 0.5 * (d - 1.0), z, words, accepted, state)
-            fill_words(words[:even], state)
-            propose_angles(
-                first[:size],
-                second[:size],
-                words[:size],
-                kappa[agent],
-                b,
-                d,
-                work[0, :size],
-                work[1, :size],
-                accepted[:size],
-            )
-            m = min(n - done, int64(accepted[:size].sum()))
-            keep(work[0, :size], accepted[:size], away[:m], 0)
-            keep(work[1, :size], accepted[:size], across[:m], 0)
-            square[:m] = 0.0
-            even = m + (m & 1)
-            for i in range(1, d):
-                fill_normal(x[i, :even], words[:even], state)
-                add_square(x[i, :m], square[:m])
-            for i in range(1, d):
-                stretch(x[i, :m], across[:m], square[:m])
-            centre_away(away[:m], centre[agent], x[0, :m])
-            square[:m] = 0.0
+            m = fill_sphere(direction[agent], kappa[agent], centre[agent], n - done, x, buffers, words, accepted, state)
             for i in range(d):
-                add_scaled(square[:m], x[i, :m], scale * mirror[i])
-            for i in range(d):
-                add_scaled(x[i, :m], square[:m], -mirror[i])
                 add_deviations(x[i, :m], 0.0, out[task], i)
             done += m
 

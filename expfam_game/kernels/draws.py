@@ -5,17 +5,15 @@ Every kernel fills ``out[row, copy, statistic, :samples]`` with deviations from 
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
-from numba import int64
 
-from expfam_game._typing import AnyArray, FloatArray, IntArray
+from expfam_game._typing import FloatArray, IntArray
 from expfam_game.kernels.block_sums import CHUNK, add_scaled
 from expfam_game.kernels.compiling import compiled, elementwise
 from expfam_game.kernels.covariance import Draw, open_row
-from expfam_game.kernels.directional_moments import add_square, centre_away, propose_angles, stretch
+from expfam_game.kernels.directional_moments import fill_sphere
 from expfam_game.kernels.elementary import fast_exp
 from expfam_game.kernels.gamma_moments import normalise
 from expfam_game.kernels.gaussian_moments import inverse_gaussian
@@ -289,55 +287,20 @@ def sphere_kernel(
     centre: FloatArray,
     out: FloatArray,
 ) -> None:
-    """Deviations of unit vectors: drawn about the first axis, then turned by the reflection that takes it to ±u."""
+    """Deviations of unit vectors."""
     d = direction.shape[1]
-    state, buffers, x, mirror = np.empty(STATE, np.uint64), np.empty((7, WORDS)), np.empty((d, CHUNK)), np.empty(d)
+    state, buffers, x = np.empty(STATE, np.uint64), np.empty((7, WORDS)), np.empty((d, CHUNK))
     words, accepted = np.empty(WORDS, np.uint64), np.empty(WORDS, np.uint64)
-    away, across, square = buffers[0], buffers[1], buffers[2]
     for row in range(out.shape[0]):
         for copy in range(out.shape[1]):
             number, n = open_row(row, copy, out.shape[1], tasks, key, branch, state)
-            mirror[:] = direction[number]
-            mirror[0] += -1.0 if direction[number, 0] < 0.0 else 1.0
-            scale = 2.0 / (mirror**2).sum()
+            towards, middle = direction[number], centre[number]
             done = 0
             while done < n:
-                m = _heights(kappa[number], d, n - done, buffers, words, accepted, state)
-                square[:m] = 0.0
-                even = m + (m & 1)
-                for i in range(1, d):
-                    fill_normal(x[i, :even], words[:even], state)
-                    add_square(x[i, :m], square[:m])
-                for i in range(1, d):
-                    stretch(x[i, :m], across[:m], square[:m])
-                centre_away(away[:m], centre[number], x[0, :m])
-                square[:m] = 0.0
+                m = fill_sphere(towards, kappa[number], middle, n - done, x, buffers, words, accepted, state)
                 for i in range(d):
-                    add_scaled(square[:m], x[i, :m], scale * mirror[i])
-                for i in range(d):
-                    add_scaled(x[i, :m], square[:m], -mirror[i])
                     _shifted(x[i, :m], 0.0, out[row, copy, i, done : done + m])
                 done += m
-
-
-@compiled
-def _heights(
-    kappa: float, d: int, wanted: int, buffers: FloatArray, words: AnyArray, accepted: AnyArray, state: AnyArray
-) -> Any:
-    """1 − cos and sin of angles to the mean direction, at most ``wanted``, in the first two buffers; their number."""
-    b = (d - 1.0) / (2.0 * kappa + math.sqrt(4.0 * kappa**2 + (d - 1.0) ** 2))
-    size = min(CHUNK, int(wanted / 0.6) + 16)
-    even = size + (size & 1)
-    away, across = buffers[3, :size], buffers[4, :size]
-    first, second, z = buffers[5, :size], buffers[6, :size], buffers[2]
-    fill_log_gamma(first, 0.5 * (d - 1.0), z, words, accepted, state)
-    fill_log_gamma(second, 0.5 * (d - 1.0), z, words, accepted, state)
-    fill_words(words[:even], state)
-    propose_angles(first, second, words[:size], kappa, b, d, away, across, accepted[:size])
-    m = min(wanted, int64(accepted[:size].sum()))
-    keep(away, accepted[:size], buffers[0, :m], 0)
-    keep(across, accepted[:size], buffers[1, :m], 0)
-    return m
 
 
 def sphere_draw(direction: FloatArray, kappa: FloatArray, complement: FloatArray, mean: FloatArray) -> Draw:
