@@ -14,7 +14,7 @@ from flint import fmpq, fmpq_mat, fmpz_mat
 from scipy import sparse
 
 from expfam_game._typing import FloatArray
-from expfam_game.certificates.rounding import Arithmetic, down, enclose, lowered, raised, rational, up
+from expfam_game.certificates.rounding import Arithmetic, down, enclose, raised, rational, up
 
 Numerators = tuple[tuple[int, ...], ...]
 
@@ -29,12 +29,12 @@ def residual_box(
     precision: int,
 ) -> tuple[FloatArray, FloatArray]:
     """The box μ ± (w_i/s) max_k |r_k|, every rounding error included."""
+    from expfam_game.kernels.enclosure import box_rows
+
     lower, upper = enclose(alpha, means, mean, mean, arithmetic, precision)
-    residual = np.max(np.maximum(np.abs(lower), np.abs(upper)), axis=0)
-    with np.errstate(over="ignore", invalid="ignore"):
-        radius = raised(raised(w[:, None] * residual) / s)
-    radius = np.where(residual > 0, radius, 0.0)
-    return np.where(radius > 0, lowered(mean - radius), mean), np.where(radius > 0, raised(mean + radius), mean)
+    residual = np.maximum(np.max(upper, axis=0), -np.min(lower, axis=0))
+    box_rows(np.ascontiguousarray(mean), w, residual, s, lower, upper)
+    return lower, upper
 
 
 def rational_box(numerators: Numerators, denominator: int) -> tuple[FloatArray, FloatArray]:

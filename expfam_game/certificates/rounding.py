@@ -20,8 +20,6 @@ from expfam_game.errors import CertificationFailed
 Arithmetic: TypeAlias = Literal["exact", "ball", "float64"]
 ARITHMETICS: tuple[Arithmetic, ...] = ("exact", "ball", "float64")
 
-_TINY = float(np.nextafter(0.0, 1.0))
-
 
 def rational(x: float) -> Any:
     """The float x as an exact rational."""
@@ -63,11 +61,6 @@ def down(x: Any) -> float:
 def raised(x: FloatArray) -> FloatArray:
     """One float up: at least the real result of an operation that was rounded to the nearest float ``x``."""
     return np.asarray(np.nextafter(x, np.inf))
-
-
-def lowered(x: FloatArray) -> FloatArray:
-    """One float down: at most the real result of an operation that was rounded to the nearest float ``x``."""
-    return np.asarray(np.nextafter(x, -np.inf))
 
 
 def enclose(
@@ -114,25 +107,12 @@ def _enclose_flint(
 def _enclose_float64(
     alpha: sparse.csr_array, a: FloatArray, x: FloatArray, c: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """The computed value ± (n + 16) 2^-52 (D|a| + B|x| + |c|) ± (n + 16) 2^-1074 with n entries in the row.
+    from expfam_game.kernels.enclosure import enclose_rows
 
-    A row is a sum of n products and c, in some order, possibly with fused operations: its error is at most
-    γ_{n+2} M + n 2^-1075 with M = D|a| + B|x| + |c|, γ_k = k u/(1 − k u), u = 2^-53 (Higham, Accuracy and Stability of
-    Numerical Algorithms, §3.1), the last term for products that underflow. M is computed with the same relative error,
-    and (n + 16) 2^-52 = (2n + 32) u exceeds γ_{n+2} (1 + γ_{n+4}) by enough for the roundings of the bound itself
-    as long as n < 2^40.
-    """
     _require_gradual_underflow()
-    trust = alpha.diagonal()
-    others = sparse.csr_array(alpha - sparse.diags_array(trust, format="csr"))
-    count = np.diff(alpha.indptr)[:, None] + 16.0
-    trust = trust[:, None]
-    with np.errstate(over="ignore", invalid="ignore"):
-        value = (trust * a + others @ x) - c
-        size = (trust * np.abs(a) + others @ np.abs(x)) + np.abs(c)
-        error = (count * 2.0**-52) * size + count * _TINY
-        lower, upper = lowered(value - error), raised(value + error)
-    lower[~np.isfinite(lower)], upper[~np.isfinite(upper)] = -inf, inf
+    lower, upper = np.empty(x.shape), np.empty(x.shape)
+    columns = (np.ascontiguousarray(part, dtype=np.float64) for part in (a, x, c))
+    enclose_rows(alpha.indptr, alpha.indices, alpha.data, *columns, lower, upper)
     return lower, upper
 
 
