@@ -111,8 +111,8 @@ def _enclose_float64(
 
     _require_gradual_underflow()
     lower, upper = np.empty(x.shape), np.empty(x.shape)
-    columns = (np.ascontiguousarray(part, dtype=np.float64) for part in (a, x, c))
-    enclose_rows(alpha.indptr, alpha.indices, alpha.data, *columns, lower, upper)
+    a, x, c = (np.ascontiguousarray(part, dtype=np.float64) for part in (a, x, c))
+    enclose_rows(alpha.indptr, alpha.indices, alpha.data, a, x, c, lower, upper)
     return lower, upper
 
 
