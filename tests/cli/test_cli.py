@@ -472,6 +472,11 @@ def test_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
     assert complaint("solve", "game.toml", code=130).startswith("Interrupted")
 
 
+def _listen_to_interrupts() -> None:
+    """Shells start background jobs with SIGINT ignored, which children would inherit."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 def test_ctrl_c_from_outside() -> None:
     """A long run is stopped by SIGINT: exit code 130 and no traceback."""
@@ -485,16 +490,20 @@ def test_ctrl_c_from_outside() -> None:
         "cli._load = lambda *options: print('started', flush=True) or load(*options); cli.main()"
     )
     options = ["--solver", "contraction", "--max-steps", "2000000000", "--tolerance", "1e-300"]
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", program, "solve", "slow.toml", *options],
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "started\n"
-    process.send_signal(signal.SIGINT)
-    _, message = process.communicate(timeout=60)
+        preexec_fn=_listen_to_interrupts,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "started\n"
+        process.send_signal(signal.SIGINT)
+        try:
+            _, message = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 130, message
     assert message.startswith("Interrupted")
     assert "Traceback" not in message
