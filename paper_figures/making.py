@@ -21,8 +21,8 @@ from paper_figures.report import Finding, save, save_again
 LONGEST = (
     "five_agents",
     "fashion_four_agents",
-    "mnist_local_models",
     "five_modalities",
+    "mnist_local_models",
     "mnist_two_agents",
     "theory_noise_floor",
     "theory_three_equilibria",
@@ -147,9 +147,19 @@ def _apart(order: Order) -> Made:
     """:func:`make` in a new process."""
     try:
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
-            return process.submit(make, order).result()
+            return process.submit(_make_and_end, order).result()
     except Exception as problem:  # the process died, or could not begin
         return Made(order.name, problem=f"its process ended: {problem}")
+
+
+def _make_and_end(order: Order) -> Made:
+    """:func:`make`, and end the workers of the figure, for which its process would wait minutes."""
+    from joblib.externals.loky import get_reusable_executor
+
+    try:
+        return make(order)
+    finally:
+        get_reusable_executor().shutdown()
 
 
 def cores() -> int:

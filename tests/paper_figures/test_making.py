@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -54,7 +56,9 @@ def test_a_process_that_dies_is_a_problem_of_its_figure(tmp_path, monkeypatch):
     def lost(order):
         raise RuntimeError("killed")
 
-    monkeypatch.setattr(making, "make", lost)  # cannot be sent to another process: whatever fails there ends here
+    monkeypatch.setattr(
+        making, "_make_and_end", lost
+    )  # cannot be sent to another process: whatever fails there ends here
     made = making._apart(Order("theory_influence", tmp_path))
     assert made.name == "theory_influence"
     assert made.problem.startswith("its process ended: ")
@@ -96,3 +100,14 @@ def test_drawing_again_takes_title_and_words_of_today_and_numbers_of_the_file(tm
     for key in ("seconds", "command", "figures", "machine", "series", "settings"):
         assert again[key] == saved[key]
     assert "make the figure first" in draw_again("theory_influence", tmp_path / "nowhere").problem
+
+
+def test_a_process_with_workers_ends_with_its_figure():
+    """Idle workers of joblib live for minutes, and their process waits for them."""
+    code = (
+        "from joblib import Parallel, delayed; from paper_figures import making;"
+        "making.make = lambda order: Parallel(2)(delayed(abs)(-k) for k in range(4));"
+        "assert making._make_and_end(None) == [0, 1, 2, 3];"
+        "from multiprocessing import active_children; assert not active_children()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
