@@ -257,6 +257,7 @@ def _measured(family: Family, piece: Piece) -> tuple[int, Sums | None]:
 
 
 def statistics_of(family: Family, start: int, samples: AnyArray) -> FloatArray:
+    """φ of every sample, shape (n, dim); errors name the row, counted from ``start``."""
     if len(family.event_shape) == 0 and samples.shape[1:] == (1,):
         samples = samples[:, 0]
     if samples.ndim != 1 + len(family.event_shape):
@@ -337,6 +338,7 @@ def _batches(data: Any, pairs: bool) -> Iterator[tuple[AnyArray, AnyArray | None
 
 
 def array_of(samples: Any) -> AnyArray:
+    """Samples as an array of at least one axis, or an error that says what they are instead."""
     try:
         array = samples if isinstance(samples, np.ndarray) else np.asarray(samples)
     except ValueError as problem:
