@@ -3,16 +3,20 @@
     python -m benchmarks.scaling
 
 Every solver finds the equilibrium of the same games, N agents × 16 statistics with about ten neighbours each, in the same
-process, to the same relative residual. Every timed answer is checked by its residual before its time counts.
+process, in turns, to the same relative residual; every repetition has another graph and other means. Every timed answer is
+checked by its residual before its time counts. Every kind of game is played once before, so that no time contains
+compilation.
 """
 
 from __future__ import annotations
 
-import resource
+import ctypes
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,28 +27,23 @@ from numba import njit, prange
 from rich.console import Console
 from rich.table import Table
 from scipy import sparse
-from scipy.sparse.linalg import bicgstab, gmres, splu
 
 import expfam_game as eg
+from benchmarks.graphs import GRAPHS, TRUST, make_weights
+from benchmarks.linear_peers import PEERS, RESIDUAL, TooSlow, time_limit, worth_trying
 from benchmarks.report import console, environment, number, progress, save_json
 from expfam_game._typing import FloatArray
-from expfam_game.certificates import c2_contraction, c3_mean
 from expfam_game.game.linear import LinearSystem
 from expfam_game.kernels import sparse as kernels
 from expfam_game.plots.style import clean
 
-GRAPHS = ("random", "power law", "ring", "grid", "communities")
-TRUST = ("0.5", "0.05", "0.001", "0.0001", "99% without data")
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
-NEIGHBOURS = 10
-RESIDUAL = 1e-8
-"""Of every answer, relative to the largest entry of D m of each statistic."""
 
-_LU_AGENTS = {"ring": 1_000_000, "grid": 200_000}
-_LU_ELSEWHERE = 3_000
-"""SuperLU's factors fill up on the other graphs: above this many agents it is not tried."""
+_LONG = 5.0
+"""Seconds beyond which a peer is timed once only."""
 
-_AMG_AGENTS = {"random": 10_000, "power law": 10_000, "communities": 10_000}
+_WARM = 80_000
+"""Agents of the games that are played once before: enough for the kernels with several threads to be compiled."""
 
 COLUMNS = """
 \b
@@ -58,14 +57,17 @@ Columns
   agents        N
   chosen        what expfam_game chose for this graph, and how many rounds it took
   seconds       time from the weights to the equilibrium, everything included (choice, communities, rounds)
+  spread        largest less smallest repetition, over the median
   bicgstab, gmres, splu, pyamg
-                time of that peer divided by ours; — where it is not installed, not tried (fill), failed, or took
-                longer than the limit (all peers but splu solve one statistic after another, as they must)
-  proof         time of the certificate (C2 and C3: v, its check, and the enclosure) divided by the time of the solve
+                time of that peer divided by ours; "> 5" where it was given up after the limit; — where it is not installed
+                or its memory would not suffice (all peers but splu solve one statistic after another, as they must; a peer
+                that takes longer than 5 seconds is timed once)
+  solve()       time of eg.solve, which adds the proved bound, natural parameters and regrets of Bernoulli agents, over ours
+  proof         time of eg.certify(…, grade="float") over that of the linear solve
   sweep         bytes a sweep must move, per second, as a share of copy bandwidth measured in the same run; on random
                 graphs latency bounds it, and a share above one says that rows were found in the cache
-  memory        growth of the peak memory of the process during our solve, divided by the size of the input (weights
-                and means); — where an earlier, larger peak hides it
+  memory        growth of the peak memory of a fresh process during the linear solve, and during eg.solve, divided by the
+                size of the input (weights and means); from 100,000 agents on, on Linux
 """
 
 
@@ -101,128 +103,6 @@ def _timed(job: Callable[..., Any], *arguments: Any) -> tuple[float, Any]:
     return _clock() - begun, result
 
 
-# ---------------------------------------------------------------------- games
-
-
-def make_weights(graph: str, trust: str, n_agents: int, seed: int) -> eg.Weights:
-    """Relative weights between 0.5 and 1.5, rows scaled to one minus the self-weight."""
-    rng = np.random.default_rng(seed)
-    rows, columns = _listening(graph, n_agents, rng)
-    apart = rows != columns
-    rows, columns = rows[apart], columns[apart]
-    n = int(max(rows.max(), columns.max())) + 1
-    matrix = sparse.csr_array((rng.uniform(0.5, 1.5, rows.size), (rows, columns)), shape=(n, n))
-    own = _self_weights(trust, n, rng)
-    matrix = sparse.diags_array((1.0 - own) / matrix.sum(axis=1)) @ matrix
-    return eg.Weights(matrix + sparse.diags_array(own))
-
-
-def _self_weights(trust: str, n: int, rng: np.random.Generator) -> FloatArray:
-    if not trust.startswith("99"):
-        return np.full(n, float(trust))
-    own = np.where(rng.random(n) < 0.01, 0.5, 0.0)
-    own[0] = 0.5
-    return own
-
-
-def _listening(graph: str, n: int, rng: np.random.Generator) -> tuple[Any, Any]:
-    everybody = np.repeat(np.arange(n), NEIGHBOURS)
-    if graph == "grid":
-        side = round(n**0.5)
-        coo = eg.Weights.grid(side, side, 0.5).off_diagonal.tocoo()
-        return coo.row, coo.col
-    if graph == "ring":
-        offsets = np.array([k for k in range(-NEIGHBOURS // 2, NEIGHBOURS // 2 + 1) if k])
-        return everybody, ((np.arange(n)[:, None] + offsets) % n).ravel()
-    if graph == "random":
-        return everybody, rng.integers(0, n, everybody.size)
-    if graph == "power law":
-        return everybody, rng.permutation(n)[(n * rng.random(everybody.size) ** 3).astype(np.int64)]
-    size = min(1000, max(50, n // 100))
-    at_home = np.minimum(everybody // size * size + rng.integers(0, size, everybody.size), n - 1)
-    return everybody, np.where(rng.random(everybody.size) < 0.01, rng.integers(0, n, everybody.size), at_home)
-
-
-# ---------------------------------------------------------------------- peers
-
-
-class TooSlow(Exception):
-    """The peer would take longer than the limit."""
-
-
-def _by_column(solve: Callable[[FloatArray], FloatArray], rhs: FloatArray, limit: float) -> FloatArray:
-    result, begun = np.empty_like(rhs), _clock()
-    for k in range(rhs.shape[1]):
-        result[:, k] = solve(np.ascontiguousarray(rhs[:, k]))
-        if (_clock() - begun) / (k + 1) * rhs.shape[1] > limit:
-            raise TooSlow
-    return result
-
-
-def _krylov(method: Callable[..., Any], most: int) -> Callable[..., FloatArray]:
-    def solve(b: sparse.csr_array, rhs: FloatArray, limit: float) -> FloatArray:
-        system = sparse.csr_array(sparse.eye_array(b.shape[0]) - b)
-
-        def column(y: FloatArray) -> FloatArray:
-            # The 2-norm that bounds the largest entry of the residual may be met with room to spare: aim at the size asked for.
-            goal = 0.5 * RESIDUAL * float(np.max(np.abs(y))) * y.size**0.5 / 3.0
-            x, begun = np.zeros_like(y), _clock()
-            while np.max(np.abs(rest := y - system @ x)) > RESIDUAL * np.max(np.abs(y)):
-                if _clock() - begun > limit:
-                    raise TooSlow
-                x = x + method(system, rest, rtol=0.0, atol=goal, maxiter=most)[0]
-                goal /= 3.0
-            return np.asarray(x)
-
-        return _by_column(column, rhs, limit)
-
-    return solve
-
-
-def _splu(b: sparse.csr_array, rhs: FloatArray, limit: float) -> FloatArray:
-    return np.asarray(splu(sparse.csc_array(sparse.eye_array(b.shape[0]) - b)).solve(rhs))
-
-
-def _pyamg(b: sparse.csr_array, rhs: FloatArray, limit: float) -> FloatArray:
-    import pyamg
-
-    system = sparse.csr_matrix(sparse.eye_array(b.shape[0]) - b)
-    system.indptr, system.indices = system.indptr.astype(np.int32), system.indices.astype(np.int32)
-    hierarchy = pyamg.smoothed_aggregation_solver(system, symmetry="nonsymmetric")
-
-    def column(y: FloatArray) -> FloatArray:
-        tolerance = RESIDUAL
-        while True:
-            x = hierarchy.solve(y, tol=tolerance, accel="gmres", maxiter=200)
-            if np.max(np.abs(y - system @ x)) <= RESIDUAL * np.max(np.abs(y)):
-                return np.asarray(x)
-            tolerance /= 10.0
-            if tolerance < 1e-14:
-                raise TooSlow
-
-    return _by_column(column, rhs, limit)
-
-
-PEERS: dict[str, Callable[..., FloatArray]] = {
-    "bicgstab": _krylov(bicgstab, 5000),
-    "gmres": _krylov(gmres, 100),
-    "splu": _splu,
-    "pyamg": _pyamg,
-}
-
-
-def _worth_trying(peer: str, graph: str, n_agents: int) -> bool:
-    if peer == "splu":
-        return n_agents <= _LU_AGENTS.get(graph, _LU_ELSEWHERE)
-    if peer == "pyamg":
-        try:
-            import pyamg  # noqa: F401
-        except ImportError:
-            return False
-        return n_agents <= _AMG_AGENTS.get(graph, 1_000_000)
-    return True
-
-
 # ---------------------------------------------------------------------- measuring
 
 
@@ -237,57 +117,91 @@ class Case:
     chosen: str = ""
     seconds: float = float("nan")
     spread: float = 0.0
+    solve: float = float("nan")
+    """Of ``eg.solve``, over ``seconds``."""
     proof: float = float("nan")
+    """Of ``eg.certify``, over ``seconds``."""
     sweep: float = float("nan")
-    memory: float = float("nan")
+    memory: tuple[float, float] = (float("nan"), float("nan"))
     peers: dict[str, float] = field(default_factory=dict)
     """Peer: its seconds; NaN where it has none."""
+    peers_spread: dict[str, float] = field(default_factory=dict)
+    more_than: dict[str, float] = field(default_factory=dict)
+    """Peers that were given up: after how many seconds."""
 
 
 def measure(
     graph: str, trust: str, n_agents: int, dim: int, repeats: int, limit: float, copy: float, seed: int
 ) -> Case:
-    """Time everything on fresh means each repetition."""
-    weights = make_weights(graph, trust, n_agents, seed)
-    b = weights.off_diagonal
-    case = Case(graph, trust, weights.n_agents, b.nnz)
-    rng = np.random.default_rng(seed)
-    ours: list[float] = []
-    theirs: dict[str, list[float]] = {name: [] for name in PEERS}
+    """Time everything on fresh weights and means each repetition."""
+    times: dict[str, list[float]] = {name: [] for name in ("ours", "solve", "proof", *PEERS)}
+    case: Case | None = None
     for repeat in range(repeats):
-        means = rng.uniform(0.1, 0.9, size=(weights.n_agents, dim))
-        rhs = weights.self_weights[:, None] * means
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        seconds, (system, x, case.chosen) = _timed(_our_solve, b, rhs)
-        grown = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+        weights, means = _game(graph, trust, n_agents, dim, seed + repeat)
+        b, rhs = weights.off_diagonal, weights.self_weights[:, None] * means
+        case = case or Case(graph, trust, weights.n_agents, b.nnz)
+        seconds, (x, case.chosen) = _timed(_our_solve, b, rhs)
         _require_residual(b, rhs, x, "expfam_game")
-        ours.append(seconds)
+        times["ours"].append(seconds)
         if repeat == 0:
-            size = b.data.nbytes + b.indices.nbytes + b.indptr.nbytes + means.nbytes
-            case.memory = grown / size if grown else float("nan")
-            case.proof = _timed(_prove, weights, system, means, x)[0]
             case.sweep = _sweep_bandwidth(b, x, rhs) / copy
-        for name, solve in PEERS.items():
-            if _worth_trying(name, graph, weights.n_agents) and len(theirs[name]) == repeat:
-                _run_peer(name, solve, b, rhs, limit, theirs[name])
-    case.seconds, case.spread = float(np.median(ours)), float(max(ours) - min(ours))
-    case.proof /= case.seconds
-    case.peers = {name: float(np.median(t)) if t else float("nan") for name, t in theirs.items()}
+        _time_the_whole(weights, means, x, times)
+        for name in PEERS:
+            if worth_trying(name, graph, weights.n_agents) and not (times[name] and times[name][0] > _LONG):
+                _run_peer(name, b, rhs, limit, times[name], case)
+    assert case is not None
+    if n_agents >= _MEMORY_FROM:
+        case.memory = _memory(graph, trust, n_agents, dim, seed)
+    medians = {name: float(np.median(t)) if t else float("nan") for name, t in times.items()}
+    spreads = {name: float(np.ptp(t)) / medians[name] if t else float("nan") for name, t in times.items()}
+    case.seconds, case.spread = medians["ours"], spreads["ours"]
+    case.solve, case.proof = (medians[name] / case.seconds for name in ("solve", "proof"))
+    case.peers = {name: medians[name] for name in PEERS}
+    case.peers_spread = {name: spreads[name] for name in PEERS}
     return case
 
 
-def _our_solve(b: sparse.csr_array, rhs: FloatArray) -> tuple[LinearSystem, FloatArray, str]:
-    system = LinearSystem(b)
-    x, how = system.solve(rhs, tolerance=RESIDUAL)
-    return system, x, how.partition(",")[0] if how.startswith("LU") else how
+def warm_up(graph: str, trust: str, n_agents: int, dim: int, seed: int) -> None:
+    """Play such a game by every method that a larger one may need."""
+    weights, means = _game(graph, trust, n_agents, dim, seed)
+    b, rhs = weights.off_diagonal, weights.self_weights[:, None] * means
+    LinearSystem(b).solve(rhs, "multilevel", RESIDUAL)
+    x, _ = _our_solve(b, rhs)
+    _sweep_bandwidth(b, x, rhs)
+    _time_the_whole(weights, means, x, {"solve": [], "proof": []})
 
 
-def _run_peer(
-    name: str, solve: Callable[..., FloatArray], b: Any, rhs: FloatArray, limit: float, out: list[float]
-) -> None:
+def _game(graph: str, trust: str, n_agents: int, dim: int, seed: int) -> tuple[eg.Weights, FloatArray]:
+    weights = make_weights(graph, trust, n_agents, seed)
+    _ = weights.off_diagonal
+    return weights, np.random.default_rng(seed).uniform(0.1, 0.9, size=(weights.n_agents, dim))
+
+
+def _time_the_whole(weights: eg.Weights, means: FloatArray, x: FloatArray, times: dict[str, list[float]]) -> None:
+    """``eg.solve`` and ``eg.certify``: the enclosure must hold what the linear solve found, to its tolerance."""
+    game = eg.Game(eg.families.Bernoulli(means.shape[1]), weights, means=means)
+    seconds, solution = _timed(eg.solve, game, eg.solvers.Direct(tolerance=RESIDUAL))
+    times["solve"].append(seconds)
+    seconds, certificate = _timed(lambda: eg.certify(game, solution, grade="float"))
+    times["proof"].append(seconds)
+    slack = 1.01 * RESIDUAL * float(np.max(np.abs(means))) * float(np.max(game.v))
+    if not np.all((certificate.mean_lower - slack <= x) & (x <= certificate.mean_upper + slack)):
+        raise AssertionError("the certificate's box does not hold the equilibrium")
+
+
+def _our_solve(b: sparse.csr_array, rhs: FloatArray) -> tuple[FloatArray, str]:
+    x, how = LinearSystem(b).solve(rhs, tolerance=RESIDUAL)
+    return x, how.partition(",")[0] if how.startswith("LU") else how
+
+
+def _run_peer(name: str, b: Any, rhs: FloatArray, limit: float, out: list[float], case: Case) -> None:
+    if name in case.more_than:
+        return
     try:
-        seconds, x = _timed(solve, b, rhs, limit)
+        with time_limit(limit):
+            seconds, x = _timed(PEERS[name], b, rhs, limit)
     except (TooSlow, MemoryError):
+        case.more_than[name] = limit
         return
     _require_residual(b, rhs, x, name)
     out.append(seconds)
@@ -299,15 +213,6 @@ def _require_residual(b: sparse.csr_array, rhs: FloatArray, x: FloatArray, who: 
         raise AssertionError(f"{who}: the residual is {residual.max():.3g}, too large for its time to count")
 
 
-def _prove(weights: eg.Weights, system: LinearSystem, means: FloatArray, x: FloatArray) -> None:
-    """C2 and C3 as ``certify`` makes them for a large game: v, its check, the enclosure."""
-    v = system.solve(np.ones(weights.n_agents), tolerance=RESIDUAL)[0]
-    s = c2_contraction.slack(weights.matrix, v, "float64", 53)
-    if not s > 0:
-        raise AssertionError("C2 could not be proved")
-    c3_mean.residual_box(weights.matrix, means, x, v, s, "float64", 53)
-
-
 def _sweep_bandwidth(b: sparse.csr_array, x: FloatArray, rhs: FloatArray) -> float:
     """Bytes that a sweep must move once (weights, profile in and out, constant) per second; the best of three."""
     width = next((w for w in reversed(kernels.WIDTHS) if w <= x.shape[1]), 1)
@@ -316,6 +221,47 @@ def _sweep_bandwidth(b: sparse.csr_array, x: FloatArray, rhs: FloatArray) -> flo
     kernels.affine(b.indptr, b.indices, b.data, x, rhs, out, lanes)
     best = min(_timed(lambda: kernels.affine(b.indptr, b.indices, b.data, x, rhs, out, lanes))[0] for _ in range(3))
     return float((b.data.nbytes + b.indices.nbytes + b.indptr.nbytes + 3 * x.nbytes) / best)
+
+
+# ---------------------------------------------------------------------- memory
+
+_MEMORY_FROM = 100_000
+"""Agents; in smaller games Python itself is most of it."""
+
+
+def _memory(*job: Any) -> tuple[float, float]:
+    """Growth of the peak during the linear solve and during ``eg.solve``, over the input, each in a fresh process."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
+        linear, whole = (pool.submit(peak_growth, whole, *job) for whole in (False, True))
+        return linear.result(), whole.result()
+
+
+def peak_growth(whole: bool, graph: str, trust: str, n_agents: int, dim: int, seed: int) -> float:
+    """Peak of the process's memory less what it had before, over the size of the input; NaN where the system does not tell."""
+    for n in (_WARM, n_agents):  # the first one loads the kernels
+        weights, means = _game(graph, trust, n, dim, seed)
+        b, rhs = weights.off_diagonal, weights.self_weights[:, None] * means
+        size = b.data.nbytes + b.indices.nbytes + b.indptr.nbytes + means.nbytes
+        game = eg.Game(eg.families.Bernoulli(dim), weights, means=means)
+        try:
+            ctypes.CDLL(None).malloc_trim(0)  # else what the first game gave back would be taken again unseen
+            Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # forgets the peak
+            before = _resident("VmRSS")
+        except (OSError, AttributeError):
+            return float("nan")
+        if whole:
+            eg.solve(game, eg.solvers.Direct(tolerance=RESIDUAL))
+        else:
+            _our_solve(b, rhs)
+    return (_resident("VmHWM") - before) / size
+
+
+def _resident(line: str) -> float:
+    """Bytes of memory that Linux says this process has (``VmRSS``) or had at most (``VmHWM``)."""
+    for entry in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if entry.startswith(line):
+            return 1024.0 * int(entry.split()[1])
+    raise OSError(line)
 
 
 def exponent(cases: list[Case]) -> float:
@@ -338,18 +284,25 @@ def show(cases: list[Case], screen: Console) -> None:
         table = Table(
             title=f"{graph}, self-weight {trust}: time ∝ edges^{number(exponent(group), '.2f')}", title_justify="left"
         )
-        for name in ("agents", *PEERS, "proof", "seconds", "sweep", "memory", "chosen"):
+        for name in ("agents", *PEERS, "solve()", "proof", "seconds", "spread", "sweep", "memory", "chosen"):
             table.add_column(name, justify="left" if name == "chosen" else "right")
         for case in group:
-            ratios = [number(seconds / case.seconds, ".2f") for seconds in case.peers.values()]
             rest = [
+                number(case.solve, ".2f"),
                 number(case.proof, ".2f"),
                 number(case.seconds),
+                f"{100 * case.spread:.0f} %",
                 number(case.sweep, ".2f"),
-                number(case.memory, ".1f"),
+                " / ".join(number(share, ".1f") for share in case.memory),
             ]
-            table.add_row(f"{case.n_agents:,}", *ratios, *rest, case.chosen)
+            table.add_row(f"{case.n_agents:,}", *(_ratio(case, name) for name in PEERS), *rest, case.chosen)
         screen.print(table)
+
+
+def _ratio(case: Case, peer: str) -> str:
+    if peer in case.more_than:
+        return f"> {case.more_than[peer] / case.seconds:.2g}"
+    return number(case.peers[peer] / case.seconds, ".2f")
 
 
 def _grouped(cases: list[Case]) -> dict[tuple[str, str], list[Case]]:
@@ -409,11 +362,10 @@ def main(
     sizes = tuple(agents or ((400, 1600) if quick else SIZES))
     dim, repeats, limit = (2, 1, min(limit, 0.5)) if quick else (16, repeats, limit)
     copy = copy_bandwidth(8 if quick else 512)
-    plan = [
-        (g, t, n) for g in graph or GRAPHS for t in trust or (TRUST[1:4:2] if quick else TRUST) for n in sorted(sizes)
-    ]
-    for g in graph or GRAPHS:
-        measure(g, "0.001", 1600 if quick else 20_000, dim, 1, limit, copy, seed)  # compiles; not kept
+    trusts = trust or (TRUST[1:4:2] if quick else TRUST)
+    plan = [(g, t, n) for g in graph or GRAPHS for t in trusts for n in sorted(sizes)]
+    for g, t in progress([(g, t) for g in graph or GRAPHS for t in trusts], "warming up"):
+        warm_up(g, t, 1600 if quick else _WARM, dim, seed)
     cases = [measure(g, t, n, dim, repeats, limit, copy, seed) for g, t, n in progress(plan, "games")]
     screen = console()
     show(cases, screen)

@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks import scaling
+from benchmarks.graphs import GRAPHS, NEIGHBOURS, make_weights
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def short_run(tmp_path_factory):
 def test_short_run_covers_every_graph(short_run):
     _, result, saved = short_run
     assert result.exit_code == 0
-    assert {case["graph"] for case in saved["cases"]} == set(scaling.GRAPHS)
+    assert {case["graph"] for case in saved["cases"]} == set(GRAPHS)
     assert len(saved["cases"]) == 5 * 2 * 2
     assert all(case["seconds"] > 0 and case["proof"] > 0 and case["chosen"] for case in saved["cases"])
     assert all(case["peers"]["bicgstab"] is None or case["peers"]["bicgstab"] > 0 for case in saved["cases"])
@@ -45,16 +46,16 @@ def test_exponent_of_known_growth():
     assert np.isnan(scaling.exponent(cases[:1]))
 
 
-@pytest.mark.parametrize("graph", scaling.GRAPHS)
+@pytest.mark.parametrize("graph", GRAPHS)
 def test_games_are_what_they_say(graph):
-    weights = scaling.make_weights(graph, "99% without data", 2000, 0)
+    weights = make_weights(graph, "99% without data", 2000, 0)
     assert weights.anchoredness.anchored
     assert 0 < np.mean(weights.self_weights > 0) < 0.03
-    assert np.diff(weights.off_diagonal.indptr).max() <= scaling.NEIGHBOURS
+    assert np.diff(weights.off_diagonal.indptr).max() <= NEIGHBOURS
 
 
 def test_a_wrong_answer_does_not_count():
-    b = scaling.make_weights("ring", "0.5", 200, 0).off_diagonal
+    b = make_weights("ring", "0.5", 200, 0).off_diagonal
     rhs = np.ones((200, 2))
     scaling._require_residual(b, rhs, np.full((200, 2), 2.0), "right")
     with pytest.raises(AssertionError, match="wrong: the residual is"):
@@ -63,7 +64,20 @@ def test_a_wrong_answer_does_not_count():
 
 def test_help_explains_every_column():
     text = CliRunner().invoke(scaling.app, ["--help"]).output
-    for name in ("agents", "chosen", "seconds", "bicgstab", "gmres", "splu", "pyamg", "proof", "sweep", "memory"):
+    for name in (
+        "agents",
+        "chosen",
+        "seconds",
+        "spread",
+        "bicgstab",
+        "gmres",
+        "splu",
+        "pyamg",
+        "solve()",
+        "proof",
+        "sweep",
+        "memory",
+    ):
         assert f"  {name}" in text or f", {name}" in text
 
 
@@ -71,3 +85,23 @@ def test_unknown_graph_is_refused():
     result = CliRunner().invoke(scaling.app, ["--graph", "torus"])
     assert result.exit_code == 2
     assert "torus" in result.output
+
+
+def test_memory_of_a_solve_is_that_of_its_profile_at_least():
+    """Each in a fresh process: never less than the answer takes, and not hundreds of inputs."""
+    linear, whole = scaling._memory("random", "0.05", 60_000, 8, 0)
+    assert np.isnan(linear) or 0.2 < linear < 10
+    assert np.isnan(whole) or 0.2 < whole < 50
+
+
+def test_a_slow_peer_is_given_up(monkeypatch):
+    def forever(b, rhs, limit):
+        while True:
+            pass
+
+    monkeypatch.setitem(scaling.PEERS, "gmres", forever)
+    monkeypatch.setattr(scaling, "worth_trying", lambda name, graph, n: name == "gmres")
+    case = scaling.measure("ring", "0.5", 400, 2, 2, 0.05, 1e9, 0)
+    assert case.more_than == {"gmres": 0.05}
+    assert np.isnan(case.peers["gmres"])
+    assert scaling._ratio(case, "gmres").startswith("> ")

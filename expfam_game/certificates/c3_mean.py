@@ -15,6 +15,7 @@ from scipy import sparse
 
 from expfam_game._typing import FloatArray
 from expfam_game.certificates.rounding import Arithmetic, down, enclose, raised, rational, up
+from expfam_game.kernels.agent_blocks import row_blocks
 
 Numerators = tuple[tuple[int, ...], ...]
 
@@ -53,8 +54,11 @@ def is_solution(alpha: sparse.csr_array, means: FloatArray, numerators: Numerato
 
 def error_bound(mean: FloatArray, lower: FloatArray, upper: FloatArray) -> FloatArray:
     """For each agent, how far any entry of μ can be from μ*."""
-    distance = np.maximum(upper - mean, mean - lower)
-    return np.asarray(np.max(np.where(distance == 0, 0.0, raised(distance)), axis=1))
+    result = np.empty(mean.shape[0])
+    for rows in row_blocks(*mean.shape):
+        distance = np.maximum(upper[rows] - mean[rows], mean[rows] - lower[rows])
+        result[rows] = np.max(np.where(distance == 0, 0.0, raised(distance)), axis=1)
+    return result
 
 
 def solve(alpha: sparse.csr_array, means: FloatArray) -> tuple[Numerators, int]:

@@ -26,8 +26,10 @@ from scipy import sparse
 
 from expfam_game._typing import BoolArray, FloatArray
 from expfam_game.certificates import balls
-from expfam_game.certificates.rounding import Arithmetic, ball, down, enclose, up
+from expfam_game.certificates.rounding import Arithmetic, ball, down, enclose, enclose_responses, up
+from expfam_game.errors import ExpfamGameError
 from expfam_game.families.base import Family
+from expfam_game.kernels.agent_blocks import row_blocks
 
 
 def image(family: Family, natural: FloatArray, precision: int) -> tuple[FloatArray, FloatArray]:
@@ -161,17 +163,41 @@ def _widened(natural: list[float], low: list[float], high: list[float], step: fl
     return below, [max(theta, b) + more for theta, b, more in zip(natural, high, margin)]
 
 
-def float_target(
+def float_boxes(
     family: Family,
     alpha: sparse.csr_array,
     means: FloatArray,
     natural: FloatArray,
+    image: FloatArray,
     mean_box: tuple[FloatArray, FloatArray],
+) -> tuple[FloatArray, FloatArray] | None:
+    """The box of C4 by the family's own float methods, a block of agents at a time, not proved; None where there is none.
+
+    ``image`` is μ(θ), in floats too.
+    """
+    lower, upper = np.empty_like(natural), np.empty_like(natural)
+    try:
+        for rows in row_blocks(*natural.shape):
+            found = float_box(family, natural[rows], _float_target(alpha, means, image, mean_box, rows))
+            if found is None:
+                return None
+            lower[rows], upper[rows] = found
+    except ExpfamGameError:  # it counts agents from the first one of a block: once more, so that it names the agent
+        float_box(family, natural, _float_target(alpha, means, image, mean_box, slice(None)))
+        raise
+    return lower, upper
+
+
+def _float_target(
+    alpha: sparse.csr_array,
+    means: FloatArray,
+    image: FloatArray,
+    mean_box: tuple[FloatArray, FloatArray],
+    rows: slice,
 ) -> tuple[FloatArray, FloatArray]:
-    """What :func:`target` encloses, with μ(θ) by the family's own float method; not proved."""
-    mean = family.to_mean(natural)
-    best = enclose(alpha, means, mean, np.zeros_like(means), "float64", 53)
-    return _hull(mean_box, (mean, mean), best)
+    """What :func:`target` encloses, with μ(θ) in floats, of some agents."""
+    best = enclose_responses(alpha, means, image, rows)
+    return _hull((mean_box[0][rows], mean_box[1][rows]), (image[rows], image[rows]), best)
 
 
 def float_box(

@@ -18,7 +18,9 @@ from scipy import sparse
 from expfam_game._typing import FloatArray
 from expfam_game.certificates import balls
 from expfam_game.certificates.rounding import Arithmetic, ball, enclose, up
+from expfam_game.errors import ExpfamGameError
 from expfam_game.families.base import Family
+from expfam_game.kernels.agent_blocks import matrix_rows, row_blocks
 
 
 def improvement(
@@ -62,9 +64,21 @@ def _block_bound(family: Family, low: list[float], high: list[float], gap_low: A
     return form[0, 0].nonnegative_part() / 2
 
 
-def float_regret(family: Family, alpha: sparse.csr_array, means: FloatArray, natural: FloatArray) -> FloatArray:
-    """The regret by the family's own float methods: close to it, but not a bound that is proved."""
+def float_regret(
+    family: Family, alpha: sparse.csr_array, means: FloatArray, natural: FloatArray, image: FloatArray
+) -> FloatArray:
+    """The regret by the family's own float methods, a block of agents at a time: not a bound that is proved.
+
+    ``image`` is μ(θ), in floats too.
+    """
     trust = alpha.diagonal()
-    mean = family.to_mean(natural)
-    best = trust[:, None] * (means - mean) + alpha @ mean
-    return family.kl(family.to_natural(best), natural)
+
+    def regret(rows: slice) -> FloatArray:
+        best = trust[rows, None] * (means[rows] - image[rows]) + matrix_rows(alpha, rows) @ image
+        return family.kl(family.to_natural(best), natural[rows])
+
+    try:
+        return np.concatenate([regret(rows) for rows in row_blocks(*natural.shape)])
+    except ExpfamGameError:  # it counts agents from the first one of a block: once more, so that it names the agent
+        regret(slice(0, len(natural)))
+        raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -16,6 +16,7 @@ from expfam_game.certificates.c6_search import certify_profile
 from expfam_game.certificates.certificate import CLAIMS, Certificate, Claim, Grade
 from expfam_game.certificates.equilibria import EquilibriaCertificate
 from expfam_game.certificates.rounding import Arithmetic
+from expfam_game.certificates.stored import frozen
 from expfam_game.errors import CertificationFailed, ExpfamGameError, InvalidInput
 from expfam_game.game.game import Game
 from expfam_game.game.heterogeneous import HeterogeneousGame
@@ -138,7 +139,7 @@ def _certificate(game: Game, sol: Any, grade: str, precision: int, tick: Callabl
     proved = Grade.EXACT if arithmetic == "exact" else Grade.RIGOROUS
     w, s = _contraction(game, arithmetic, precision)
     tick(1)
-    found = _Found({"C1": Claim("C1", Grade.EXACT), "C2": Claim("C2", proved), "C3": Claim("C3", proved)}, {})
+    found = _Found({"C1": Claim("C1", Grade.EXACT), "C2": Claim("C2", proved), "C3": Claim("C3", proved)})
     exact = c3_mean.solve(game.weights.matrix, game.means) if arithmetic == "exact" and _is_small(game) else None
     box = _mean_box(game, mean, w, s, exact, arithmetic, precision)
     tick(1)
@@ -147,29 +148,31 @@ def _certificate(game: Game, sol: Any, grade: str, precision: int, tick: Callabl
     return Certificate(
         fingerprint=game.fingerprint(),
         claims=dict(sorted(found.claims.items())),
-        next_hop=game.weights.anchoredness.next_hop.astype(np.int64),
-        w=w,
+        next_hop=frozen(game.weights.anchoredness.next_hop.astype(np.int64)),
+        w=frozen(w),
         s=s,
         contraction_factor=c2_contraction.contraction_factor(w, s),
         mean=mean,
-        mean_lower=box[0],
-        mean_upper=box[1],
-        error_bound=c3_mean.error_bound(mean, *box),
+        mean_lower=frozen(box[0]),
+        mean_upper=frozen(box[1]),
+        error_bound=frozen(c3_mean.error_bound(mean, *box)),
         arithmetic=arithmetic,
         precision=precision,
         package_version=expfam_game.__version__,
         mean_numerators=exact[0] if exact else None,
         mean_denominator=exact[1] if exact else None,
-        **found.arrays,
+        natural=found.natural,
+        **{name: frozen(array) for name, array in found.arrays.items()},
     )
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Found:
-    """The claims as they are made, and the arrays that go with C4 and C5."""
+    """The claims as they are made, the arrays that go with C4 and C5, and the profile that these are about."""
 
     claims: dict[str, Claim]
-    arrays: dict[str, FloatArray]
+    arrays: dict[str, FloatArray] = field(default_factory=dict)
+    natural: FloatArray | None = None
 
     def add(self, name: str, grade: Grade, reason: str = "", **arrays: FloatArray) -> None:
         self.claims[name] = Claim(name, grade, reason)
@@ -181,7 +184,7 @@ class _Found:
 
 
 def _profile(game: Game, values: Any, what: str) -> FloatArray:
-    profile = np.array(values, dtype=np.float64)
+    profile = np.asarray(values, dtype=np.float64)
     if profile.shape != game.means.shape:
         raise InvalidInput(f"sol.{what} must have shape (n_agents, dim) = {game.means.shape}, got {profile.shape}")
     if not np.all(np.isfinite(profile)):
@@ -253,7 +256,7 @@ def _natural_claims(
         reason = _compute(found, game, natural, box, reason)
     found.leave_out(reason)
     if any(found.claims[name].grade for name in ("C4", "C5")):
-        found.arrays["natural"] = natural
+        found.natural = natural
     return None
 
 
@@ -292,12 +295,12 @@ def _compute(found: _Found, game: Game, natural: FloatArray, box: tuple[FloatArr
     """Add what is still missing of C4 and C5 with grade float; returns why not, where that fails."""
     family, alpha = game.family, game.weights.matrix
     try:
+        image = np.ascontiguousarray(family.to_mean(natural))
         if "C4" not in found.claims:
-            target = c4_natural.float_target(family, alpha, game.means, natural, box)
-            inside = c4_natural.float_box(family, natural, target)
+            inside = c4_natural.float_boxes(family, alpha, game.means, natural, image, box)
             if inside is not None:
                 found.add("C4", Grade.FLOAT, reason, natural_lower=inside[0], natural_upper=inside[1])
-        regret = c5_regret.float_regret(family, alpha, game.means, natural)
+        regret = c5_regret.float_regret(family, alpha, game.means, natural, image)
         if np.all(np.isfinite(regret)):
             found.add("C5", Grade.FLOAT, reason, regret_upper=regret)
     except ExpfamGameError as problem:

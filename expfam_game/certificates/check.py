@@ -28,6 +28,7 @@ from expfam_game.certificates.certificate import Certificate, Grade
 from expfam_game.certificates.equilibria import EquilibriaCertificate
 from expfam_game.certificates.stored import StoredCertificate, require_format
 from expfam_game.errors import CertificateRejected, ExpfamGameError
+from expfam_game.kernels.agent_blocks import row_blocks
 
 if TYPE_CHECKING:
     from expfam_game.game.game import Game
@@ -176,26 +177,32 @@ def _prove_natural_and_regret(game: Game, c: Certificate, natural: FloatArray, w
 
 def _compare_floats(game: Game, c: Certificate, natural: FloatArray, box: bool, regret: bool) -> None:
     """Nothing is proved here: the numbers are computed anew and must agree to within a thousandth."""
+    family, alpha, means = game.family, game.weights.matrix, game.means
     try:
+        image = np.ascontiguousarray(family.to_mean(natural))
         if box:
-            means = c.mean_lower, c.mean_upper
-            target = c4_natural.float_target(game.family, game.weights.matrix, game.means, natural, means)
-            again = c4_natural.float_box(game.family, natural, target)
+            again = c4_natural.float_boxes(family, alpha, means, natural, image, (c.mean_lower, c.mean_upper))
             if again is None:
                 raise CertificateRejected("C4", "no box was found in floats")
-            room = 1e-3 * (again[1] - again[0]) + 1e-14 * np.abs(natural)
-            agrees = np.all(_given(c.natural_lower) <= again[0] + room) and np.all(
-                _given(c.natural_upper) >= again[1] - room
-            )
-            _require("C4", agrees, "the box is tighter than the one computed in floats")
+            _require("C4", _contains(c, natural, *again), "the box is tighter than the one computed in floats")
         if regret:
-            value = c5_regret.float_regret(game.family, game.weights.matrix, game.means, natural)
+            value = c5_regret.float_regret(family, alpha, means, natural, image)
             agrees = np.all(_given(c.regret_upper) >= value * (1 - 1e-3) - 1e-13)
             _require("C5", agrees, "the regret is smaller than the one computed in floats")
     except CertificateRejected:
         raise
     except ExpfamGameError as problem:
         raise CertificateRejected("C4" if box else "C5", f"it cannot be computed in floats: {problem}") from None
+
+
+def _contains(c: Certificate, natural: FloatArray, lower: FloatArray, upper: FloatArray) -> bool:
+    """Whether the certificate's natural box contains this one, but for a thousandth of its width and rounding."""
+    low, high = _given(c.natural_lower), _given(c.natural_upper)
+    for rows in row_blocks(*natural.shape):
+        room = 1e-3 * (upper[rows] - lower[rows]) + 1e-14 * np.abs(natural[rows])
+        if not (np.all(low[rows] <= lower[rows] + room) and np.all(high[rows] >= upper[rows] - room)):
+            return False
+    return True
 
 
 def _require_grade(c: Certificate, name: str, best: Grade) -> None:

@@ -105,15 +105,24 @@ def _enclose_flint(
 
 
 def _enclose_float64(
-    alpha: sparse.csr_array, a: FloatArray, x: FloatArray, c: FloatArray
+    alpha: sparse.csr_array, a: FloatArray, x: FloatArray, c: FloatArray, first: int = 0
 ) -> tuple[FloatArray, FloatArray]:
+    """The rows that ``c`` is about, from row ``first`` on."""
     from expfam_game.kernels.enclosure import enclose_rows
 
     _require_gradual_underflow()
-    lower, upper = np.empty(x.shape), np.empty(x.shape)
+    lower, upper = np.empty(c.shape), np.empty(c.shape)
     a, x, c = (np.ascontiguousarray(part, dtype=np.float64) for part in (a, x, c))
-    enclose_rows(alpha.indptr, alpha.indices, alpha.data, a, x, c, lower, upper)
+    enclose_rows(alpha.indptr, alpha.indices, alpha.data, a, x, c, lower, upper, first)
     return lower, upper
+
+
+def enclose_responses(
+    alpha: sparse.csr_array, a: FloatArray, x: FloatArray, rows: slice
+) -> tuple[FloatArray, FloatArray]:
+    """Floats below and above the given rows of D a + B x, by ``"float64"``: for games too large to be treated at once."""
+    first, last, _ = rows.indices(x.shape[0])
+    return _enclose_float64(alpha, a, x, np.zeros((last - first, x.shape[1])), first)
 
 
 def _require_gradual_underflow() -> None:

@@ -35,9 +35,7 @@ class StoredCertificate(ABC):
     def __post_init__(self) -> None:
         for name, value in self._content():
             if isinstance(value, np.ndarray):
-                copy = value.copy()
-                copy.setflags(write=False)
-                object.__setattr__(self, name, copy)
+                object.__setattr__(self, name, value if _is_frozen(value) else frozen(value.copy()))
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
@@ -144,6 +142,17 @@ def require_format(certificate: StoredCertificate) -> None:
 def is_array(value: object, dtype: type, shape: tuple[int, ...]) -> bool:
     """Whether this is an array, exactly: a masked one would hide entries from every comparison."""
     return type(value) is np.ndarray and value.dtype == dtype and value.shape == shape
+
+
+def frozen(array: AnyArray) -> AnyArray:
+    """The array, from now on read-only; a certificate keeps such an array instead of a copy."""
+    array.setflags(write=False)
+    return array
+
+
+def _is_frozen(array: AnyArray) -> bool:
+    """Whether it is read-only, and no other array has its memory."""
+    return type(array) is np.ndarray and array.base is None and not array.flags.writeable
 
 
 # ---------------------------------------------------------------------- JSON

@@ -116,9 +116,18 @@ def log_odds_kl(theta_a: FloatArray, theta_b: FloatArray) -> FloatArray:
     Ones and zeros are swapped where a has p > ½, so that far apart no term is larger than the result; near, the
     difference is integrated.
     """
-    swap = np.where(theta_a > 0, -1.0, 1.0)
-    a, d = swap * theta_a, swap * (theta_b - theta_a)
+    a = -np.abs(theta_a)
+    d = np.where(theta_a > 0, theta_a - theta_b, theta_b - theta_a)
     near = np.abs(d) < 1.0
-    line = integrated_bregman(lambda point, step: expit(point) * expit(-point) * step**2, a, np.where(near, d, 0.0))
-    far = np.logaddexp(0.0, a + d) - np.logaddexp(0.0, a) - expit(a) * d
-    return np.asarray(np.where(near, line, far))
+    if np.all(near):
+        return integrated_bregman(_log_odds_form, a, d)
+    result = np.asarray(np.logaddexp(0.0, a + d) - np.logaddexp(0.0, a) - expit(a) * d)
+    if np.any(near):
+        result[near] = integrated_bregman(_log_odds_form, a[near], d[near])
+    return result
+
+
+def _log_odds_form(theta: FloatArray, d: FloatArray) -> FloatArray:
+    """p (1 − p) d² with p of log-odds θ."""
+    rare = np.exp(-np.abs(theta))
+    return np.asarray(rare / (1.0 + rare) ** 2 * d**2)

@@ -170,10 +170,12 @@ class _Failures(_Count):
         a, b = theta_a[..., 0], theta_b[..., 0]
         d = b - a
         near = (np.abs(d) < 1.0) & (np.abs(d) < np.minimum(-a, -b))
-        line = integrated_bregman(
-            lambda point, step: _odds(point) / -np.expm1(point) * step**2, a, np.where(near, d, 0.0)
-        )
-        return self._successes * np.where(near, line, _log_success(a) - _log_success(b) - _odds(a) * d)
+        result = np.asarray(_log_success(a) - _log_success(b) - _odds(a) * d)
+        if np.any(near):
+            result[near] = integrated_bregman(
+                lambda point, step: _odds(point) / -np.expm1(point) * step**2, a[near], d[near]
+            )
+        return self._successes * result
 
 
 @dataclass(frozen=True, eq=False)

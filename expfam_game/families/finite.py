@@ -30,7 +30,11 @@ _WITNESS = 0.5
 """Largest relative change of a state's weight for which the weights are accepted as a witness."""
 _DOMINANT = 0.5
 """A(θ) less the log weight of the mode, below which the mode has most of the mass."""
+_FAR = 128.0
+"""⟨|θ|, |φ(mode) − centre|⟩ above which scores are taken anew, relative to the mode: their rounding is this times 1e-16."""
 _EPS = float(np.finfo(np.float64).eps)
+_NARROW = 0.9999
+"""Share of a squared mean in the mean square, about the centre, above which deviations are taken about the mode."""
 
 
 class TableFamily(Family):
@@ -73,15 +77,25 @@ class TableFamily(Family):
         """log probabilities ``(batch, states)`` and A(θ) ``(batch,)``."""
         score = theta @ self._centred.T + self.log_mass
         rows, mode = np.arange(len(score)), score.argmax(axis=-1)
+        far = np.sum(np.abs(theta * self._centred[mode]), axis=-1) > _FAR
+        if far.any():
+            # About the first mode, the scores of the states that matter are small numbers, and so is their rounding.
+            first = mode[far]
+            score_far = self.log_mass - self.log_mass[first][:, None]
+            for k, column in enumerate(self.table.T):
+                score_far += theta[far, k, None] * (column - column[first][:, None])
+            score[far] = score_far
+            mode[far] = score[far].argmax(axis=-1)
         peak = score[rows, mode]
         score -= peak[:, None]
         others = np.exp(score)
         others[rows, mode] = 0.0
         log_sum = np.log1p(others.sum(axis=-1))  # keeps log p of a state with nearly all mass exact
-        # Where the mode has most of the mass, peak and ⟨θ, centre⟩ are large and of opposite sign: its log weight is taken
-        # directly. Otherwise the rounding of all the scores evens out.
+        # Where the mode has most of the mass, or lies far out, peak and ⟨θ, centre⟩ would be large and of opposite sign:
+        # its log weight is taken directly. Otherwise the rounding of all the scores evens out.
         direct = np.sum(theta * self.table[mode], axis=-1) + self.log_mass[mode]
-        log_z = np.where(log_sum < _DOMINANT, direct + log_sum, peak + log_sum + theta @ self._centre)
+        about_centre = peak + log_sum + theta @ self._centre
+        log_z = np.where((log_sum < _DOMINANT) | far, direct + log_sum, about_centre)
         return score - log_sum[:, None], log_z
 
     def _probabilities(self, theta: FloatArray) -> FloatArray:
@@ -111,7 +125,13 @@ class TableFamily(Family):
 
     def _deviations(self, p: FloatArray) -> FloatArray:
         """φ(s) − E φ, shape ``(batch, states, dim)``."""
-        return self._centred - (p @ self._centred)[:, None, :]
+        mean = p @ self._centred
+        deviation = self._centred - mean[:, None, :]
+        narrow = np.any(mean**2 > _NARROW * (p @ self._centred**2), axis=-1)
+        if narrow.any():  # beside its distance from the centre, whose subtraction has rounded the deviations
+            around = self.table - self.table[p[narrow].argmax(axis=-1)][:, None, :]
+            deviation[narrow] = around - p[narrow][:, None, :] @ around
+        return np.asarray(deviation)
 
     def _kl(self, theta_a: FloatArray, theta_b: FloatArray) -> FloatArray:
         """log E_a[exp(u)] with u = ⟨b − a, φ − μ(a)⟩; as E_a[u] = 0 this is log1p(E_a[eᵘ − 1 − u]), without cancellation."""

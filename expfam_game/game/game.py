@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from itertools import islice
 from numbers import Real
@@ -14,12 +14,20 @@ from scipy.sparse.linalg import LinearOperator
 from tqdm.auto import tqdm
 
 from expfam_game._typing import AnyArray, ArrayLike, FloatArray
-from expfam_game.errors import BarelyAnchored, BoundaryEquilibrium, InvalidData, InvalidInput, InvalidMeanParameter
+from expfam_game.errors import (
+    BarelyAnchored,
+    BoundaryEquilibrium,
+    ExpfamGameError,
+    InvalidData,
+    InvalidInput,
+    InvalidMeanParameter,
+)
 from expfam_game.families.base import Family
 from expfam_game.families.data_moments import array_of, statistics_of, summed
 from expfam_game.game import linear
 from expfam_game.game.influence import InfluenceRow, influence_row
 from expfam_game.game.weights import Weights
+from expfam_game.kernels.agent_blocks import matrix_rows, row_blocks
 from expfam_game.kernels.sums import compensated_sums
 
 _TOGETHER = 1024
@@ -159,18 +167,22 @@ class Game:
 
     def _require_closed_mean_space(self, values: FloatArray, agents: AnyArray) -> None:
         """A mean of data is in the closed mean space: moved inwards by a little more than rounding, it is inside."""
-        nudged = values[agents] + 1e-12 * (self.family.reference_mean() - values[agents])
-        outside = ~np.atleast_1d(self.family.in_mean_space(nudged))
-        for agent, mean in zip(agents[outside], nudged[outside]):
-            try:
-                self.family._checked_mean(mean)
-            except InvalidMeanParameter as problem:
-                raise InvalidMeanParameter(
-                    f"means: row {agent} is not the average of the statistic over any data: {problem}",
-                    agent=int(agent),
-                    entry=problem.entry,
-                    rule=problem.rule,
-                ) from None
+        reference = self.family.reference_mean()
+        for block in row_blocks(agents.size, self.family.dim):
+            some = agents[block]
+            nudged = values[some]
+            nudged += 1e-12 * (reference - nudged)
+            outside = ~np.atleast_1d(self.family.in_mean_space(nudged))
+            for agent, mean in zip(some[outside], nudged[outside]):
+                try:
+                    self.family._checked_mean(mean)
+                except InvalidMeanParameter as problem:
+                    raise InvalidMeanParameter(
+                        f"means: row {agent} is not the average of the statistic over any data: {problem}",
+                        agent=int(agent),
+                        entry=problem.entry,
+                        rule=problem.rule,
+                    ) from None
 
     def _checked_counts(self, counts: ArrayLike) -> AnyArray:
         sizes = _numbers(counts, "counts")
@@ -195,14 +207,21 @@ class Game:
             raise InvalidInput("pseudo_count needs the sample sizes: give counts= beside means=")
         prior = self.family.reference_mean() if prior_mean is None else self.family._checked_mean(prior_mean)
         counts = self.counts[:, None]
-        return np.asarray((counts * means + pseudo_count * prior) / (counts + pseudo_count))
+        result = counts * means
+        result += pseudo_count * prior
+        result /= counts + pseudo_count
+        return np.asarray(result)
 
     # ------------------------------------------------------------------ best response (T1)
 
     @cached_property
     def anchored_data(self) -> FloatArray:
         """D m, the part of every best response that no other agent can move; shape (n_agents, dim)."""
-        return np.asarray(self.weights.self_weights[:, None] * self.means)
+        return self._anchored_data()
+
+    def _anchored_data(self, rows: slice = slice(None)) -> FloatArray:
+        """Some rows of D m, which are not kept."""
+        return np.asarray(self.weights.self_weights[rows, None] * self.means[rows])
 
     def best_response(self, mean: ArrayLike) -> FloatArray:
         """t = D m + B μ, the mean parameters of everybody's best response to the profile ``mean`` (T1).
@@ -219,6 +238,15 @@ class Game:
 
     def _best_response(self, mean: FloatArray) -> FloatArray:
         return np.asarray(self.anchored_data + self.weights.off_diagonal @ mean)
+
+    def _best_responses(self, mean: FloatArray) -> Iterator[tuple[slice, FloatArray]]:
+        """The same for one block of agents after another: which agents, and their best responses.
+
+        Needs no memory in proportion to the game, where ``mean`` is contiguous.
+        """
+        b, mean = self.weights.off_diagonal, np.ascontiguousarray(mean)
+        for rows in row_blocks(*mean.shape):
+            yield rows, np.asarray(self._anchored_data(rows) + matrix_rows(b, rows) @ mean)
 
     def residual(self, mean: ArrayLike) -> FloatArray:
         """F(μ) − μ, zero exactly at the equilibrium; shape (n_agents, dim)."""
@@ -245,8 +273,15 @@ class Game:
         True
         """
         theta = self._profile(natural)
-        target = self._best_response(self.family.to_mean(theta))
-        return self.family.kl(self.family.to_natural(target), theta)
+        mean = self.family.to_mean(theta)
+        result = np.empty(self.n_agents)
+        try:
+            for rows, target in self._best_responses(mean):
+                result[rows] = self.family.kl(self.family.to_natural(target), theta[rows])
+        except ExpfamGameError:  # it counts agents from the first one of a block: once more, so that it names the agent
+            self.family.kl(self.family.to_natural(self._best_response(mean)), theta)
+            raise
+        return result
 
     def utilities(self, natural: ArrayLike) -> FloatArray:
         """Each agent's utility ⟨θ_i, t_i⟩ − A(θ_i) in nats, up to the base-measure term (T1)."""
@@ -319,7 +354,7 @@ class Game:
     def equilibrium_mean(self) -> FloatArray:
         """R m by one linear solve (T2), without looking at the mean space; shape (n_agents, dim)."""
         _ = self.v  # raises where the weights do not determine an equilibrium
-        return self._system.solve(self.anchored_data)[0]
+        return self._system.solve(self.means, rows=self.weights.self_weights)[0]
 
     def influence(self, rows: Sequence[int] | None = None, tolerance: float = 1e-10) -> Any:
         """R = (I − B)^{-1} D: how much the data of agent j weighs in the equilibrium of agent i (T2).
@@ -412,8 +447,14 @@ class Game:
         """SHA-256 over family, weights and means: what a certificate is bound to."""
         digest = hashlib.sha256(self.family.fingerprint().encode())
         matrix = self.weights.matrix
-        for part in (matrix.indptr.astype("<i8"), matrix.indices.astype("<i8"), matrix.data, self.means):
-            digest.update(np.ascontiguousarray(part).tobytes())
+        for part, stored in (
+            (matrix.indptr, "<i8"),
+            (matrix.indices, "<i8"),
+            (matrix.data, "<f8"),
+            (self.means, "<f8"),
+        ):
+            for rows in row_blocks(part.shape[0], part[0].size if part.size else 1):
+                digest.update(np.ascontiguousarray(part[rows], dtype=stored).data)
         return digest.hexdigest()
 
 

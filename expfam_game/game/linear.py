@@ -161,19 +161,23 @@ class LinearSystem:
     def multilevel(self) -> Multilevel:
         return Multilevel(self.b)
 
-    def solve(self, rhs: FloatArray, method: str = "auto", tolerance: float = 1e-14) -> tuple[FloatArray, str]:
-        """(I − B)^{-1} rhs and a sentence on how: ``"lu"``, ``"multilevel"``, ``"krylov"``, or ``"auto"`` by structure.
+    def solve(
+        self, rhs: FloatArray, method: str = "auto", tolerance: float = 1e-14, rows: FloatArray | None = None
+    ) -> tuple[FloatArray, str]:
+        """(I − B)^{-1} diag(rows) rhs and how: ``"lu"``, ``"multilevel"``, ``"krylov"``, or ``"auto"`` by structure.
 
-        Where multilevel play stalls, Krylov takes over.
+        Without ``rows`` they are all one. Where multilevel play stalls, Krylov takes over.
         """
-        if method == "lu" or (method == "auto" and self.lu_is_cheap):
-            return self._by_lu(rhs, tolerance)
+        if method == "multilevel" or (method == "auto" and not self.lu_is_cheap):
+            x, effort = self.multilevel.solve(rhs, tolerance, rows)
+            if effort.reached:
+                return x, str(effort)
+            del x
+            how = f"BiCGStab column by column, because multilevel play stalled ({effort})"
+            return solve_krylov(self.b, _scaled(rhs, rows)), how
         if method == "krylov":
-            return solve_krylov(self.b, rhs), "BiCGStab column by column"
-        x, effort = self.multilevel.solve(rhs, tolerance)
-        if effort.reached:
-            return x, str(effort)
-        return solve_krylov(self.b, rhs), f"BiCGStab column by column, because multilevel play stalled ({effort})"
+            return solve_krylov(self.b, _scaled(rhs, rows)), "BiCGStab column by column"
+        return self._by_lu(_scaled(rhs, rows), tolerance)
 
     def _by_lu(self, rhs: FloatArray, tolerance: float) -> tuple[FloatArray, str]:
         if self.b.shape[0] <= _SMALL:
@@ -181,6 +185,10 @@ class LinearSystem:
         if self._factors is None:  # the caller's check of v turns this into an error with a reason
             return np.full(rhs.shape, np.inf), "LU"
         return solve_factored(self.b, self._factors, rhs, tolerance), str(self._factors)
+
+
+def _scaled(rhs: FloatArray, rows: FloatArray | None) -> FloatArray:
+    return rhs if rows is None else np.asarray((rhs.T * rows).T)
 
 
 def solve_linear(b: sparse.csr_array, rhs: FloatArray) -> FloatArray:

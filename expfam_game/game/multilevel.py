@@ -15,14 +15,17 @@ Brezina 1996), and the corrected round is the preconditioner of a truncated gene
 2008). Every column has its own step lengths. Nothing depends on the number of threads: results are bitwise the same.
 
 A round takes one sweep over the weights, or over those of the reduced game, which are up to twice as many between fewer
-agents. Rounds to a residual of 1e-8 at 10⁵ agents, for self-weights from 0.5 to 0.0001: at most 20 on random and power-law
-graphs, 22 on rings and communities, 23 on grids (``benchmarks.scaling``). Small-world graphs, rings with a few shortcuts,
-take some 40. Trees are left to LU: communities do not shorten play on them.
+agents. Rounds to a residual of 1e-8, for up to 10⁶ agents and self-weights from 0.5 to 0.0001: at most 20 on random and
+power-law graphs and on communities, 24 on grids (``benchmarks.scaling``). Small-world graphs, rings with a few shortcuts,
+take some 30. Where agents listen to their nearest only and are not listened to in turn, play between communities may stall;
+Krylov takes over. Trees are left to LU: communities do not shorten play on them.
 """
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,8 +34,8 @@ from tqdm.auto import tqdm
 
 from expfam_game._typing import FloatArray, IntArray
 from expfam_game.game.community_play import CommunityPlay, settled_communities
-from expfam_game.game.factors import SparseFactors, bandwidth, groups, padded
-from expfam_game.game.reduction import Reduction, reductions
+from expfam_game.game.factors import SparseFactors, bandwidth, groups
+from expfam_game.game.reduction import Reduction, narrow, reduction
 from expfam_game.kernels import sparse as kernels
 
 Tick = Callable[[], object]
@@ -56,13 +59,13 @@ _STRETCH = 1e-9
 _KEPT = 2
 """Directions to which a new one is made orthogonal."""
 
-_WIDTH = 8
+_WIDTH = 4
 """Statistics at a time where directions are kept: bounds the memory."""
 
 _INNER = 2
 """Rounds on each coarser level (the K-cycle)."""
 
-_SMOOTHED = 2 / 3
+_SMOOTHED = 0.85
 _DENSER = 0.45
 """The communities' answer is smoothed by this share of a round of play, where the plain game between communities has
 less than this share of the entries of the game below: then even the smoothed one stays small."""
@@ -105,7 +108,7 @@ class Multilevel:
 
     def __init__(self, b: sparse.csr_array) -> None:
         self.n_agents = int(b.shape[0])
-        self._reductions: list[Reduction] = []
+        self._reduction: Reduction | None = None
         self._settled: CommunityPlay | None = None
         self._level: _Level | None = None
         self._adopt(b)
@@ -124,12 +127,13 @@ class Multilevel:
         self._anchoring = float(np.sum(self._ones - self._once))
 
     def _reduce(self) -> None:
-        """Let agents answer at once as far as that pays, and form communities of the others where play is slow."""
-        self._reductions = reductions(self.b)
-        if self._reductions:
-            self._adopt(self._reductions[-1].b)
-        if not (self._reductions and self._mixes_fast()):
+        """Let agents answer at once if that pays, and form communities of the others where play is slow."""
+        self._reduction = reduction(self.b)
+        if self._reduction is not None:
+            self._adopt(self._reduction.b)
+        if self._reduction is None or not self._mixes_fast():
             self._level = _Level(self.b, bottom=True)
+        _give_back()
 
     def _probe(self) -> FloatArray:
         return np.random.default_rng(0).choice([-1.0, 1.0], size=(self.b.shape[0], 1))
@@ -156,48 +160,56 @@ class Multilevel:
             return (self._settled.communities,)
         return (1,) if self._level is None else self._level.sizes()
 
-    def solve(self, rhs: FloatArray, tolerance: float = 1e-14) -> tuple[FloatArray, Effort]:
-        """(I − B)^{-1} rhs, each column until its residual is below ``tolerance`` times its largest entry.
+    def solve(
+        self, rhs: FloatArray, tolerance: float = 1e-14, rows: FloatArray | None = None
+    ) -> tuple[FloatArray, Effort]:
+        """(I − B)^{-1} diag(rows) rhs, each column until its residual is below ``tolerance`` times its largest entry.
 
         The tolerance is raised to the size that rounding gives the residual where that is larger.
         """
         # Shown after two seconds, on terminals only.
         with tqdm(desc="solving", unit=" rounds", delay=2.0, disable=None, leave=False) as bar:
-            return self._solve(rhs, tolerance, bar.update)
+            return self._solve(rhs, tolerance, rows, bar.update)
 
-    def _solve(self, rhs: FloatArray, tolerance: float, tick: Tick) -> tuple[FloatArray, Effort]:
+    def _solve(
+        self, rhs: FloatArray, tolerance: float, rows: FloatArray | None, tick: Tick
+    ) -> tuple[FloatArray, Effort]:
         columns = np.ascontiguousarray(rhs.reshape(self.n_agents, -1), dtype=np.float64)
         result: FloatArray | None = None
         rounds, reached = 0, True
         for first, last, width in groups(columns.shape[1], max(kernels.WIDTHS) if self._level is None else _WIDTH):
-            x, took, done = self._solve_block(padded(columns, first, last, width), tolerance, tick)
-            if x.shape == columns.shape:
-                result = x
+            block = np.zeros((self.n_agents, width))
+            np.multiply(columns[:, first:last], 1.0 if rows is None else rows[:, None], out=block[:, : last - first])
+            block, took, done = self._solve_block(block, tolerance, tick)
+            if block.shape == columns.shape:
+                result = block
             else:
                 result = np.empty_like(columns) if result is None else result
-                result[:, first:last] = x[:, : last - first]
+                result[:, first:last] = block[:, : last - first]
+            del block  # the next one takes its place
             rounds, reached = max(rounds, took), reached and done
         if self._level is not None:
             self._level.forget()
+            _give_back()
         result = np.empty_like(columns) if result is None else result
         return result.reshape(rhs.shape), Effort(rounds, self.communities, reached)
 
     def _solve_block(self, rhs: FloatArray, tolerance: float, tick: Tick) -> tuple[FloatArray, int, bool]:
+        """The answer to ``rhs``, which is overwritten."""
         # Powers of two near the columns' sizes: their squares, which the dot products need, neither over- nor underflow.
         unit = np.ldexp(1.0, np.frexp(np.max(np.abs(rhs), axis=0))[1])
         unit[~np.any(rhs, axis=0)] = 1.0
-        x, rounds, done = self._solve_scaled(rhs / unit, tolerance, tick)
-        return x * unit, rounds, done
+        rhs /= unit
+        x, rounds, done = self._solve_scaled(rhs, tolerance, tick)
+        x *= unit
+        return x, rounds, done
 
     def _solve_scaled(self, rhs: FloatArray, tolerance: float, tick: Tick) -> tuple[FloatArray, int, bool]:
         scale = np.max(np.abs(rhs), axis=0)
-        constants = [rhs]
-        for reduction in self._reductions:
-            constants.append(reduction.shrink(constants[-1]))
-        x, rounds, done = self._solve_reduced(constants.pop(), scale, tolerance, tick)
-        for reduction in reversed(self._reductions):
-            x = reduction.expand(x, constants.pop())
-        return x, rounds, done
+        if self._reduction is None:
+            return self._solve_reduced(rhs, scale, tolerance, tick)
+        x, rounds, done = self._solve_reduced(self._reduction.shrink(rhs), scale, tolerance, tick)
+        return self._reduction.expand(x, rhs), rounds, done
 
     def _solve_reduced(
         self, rhs: FloatArray, scale: FloatArray, tolerance: float, tick: Tick
@@ -290,7 +302,8 @@ class _Level:
     def _form_communities(self, b: sparse.csr_array) -> None:
         """P spreads an answer of the communities over their members; the game between them is PᵀP − PᵀBP, scaled."""
         label, found = communities(b)
-        spread = sparse.csr_array((np.ones(self.n), label, np.arange(self.n + 1)), shape=(self.n, found))
+        b = narrow(b)
+        spread = narrow(sparse.csr_array((np.ones(self.n), label, np.arange(self.n + 1)), shape=(self.n, found)))
         heard = sparse.csr_array(b @ spread)
         between = sparse.csr_array(spread.T @ (spread - heard))
         if between.nnz <= _DENSER * b.nnz:
@@ -299,10 +312,11 @@ class _Level:
             between = sparse.csr_array(spread.T @ (spread - heard))
         # A community that nothing leaves, to the precision of float64, is left alone; the caller's check of v finds it.
         leaving = between.diagonal()
-        scale = sparse.diags_array(np.divide(1.0, leaving, out=np.zeros_like(leaving), where=leaving > 0))
-        self.heard = _arrays(heard)
-        self.gather = _arrays(sparse.csr_array(scale @ spread.T))
-        rest = sparse.csr_array(sparse.eye_array(found) - scale @ between)
+        self.scale = np.divide(1.0, leaving, out=np.zeros_like(leaving), where=leaving > 0)[:, None]
+        # Single precision is enough for a correction, and less to read.
+        self.heard = _arrays(heard.astype(np.float32))
+        self.gather = _arrays(sparse.csr_array(spread.T.astype(np.float32)))
+        rest = sparse.csr_array(sparse.eye_array(found) - sparse.diags_array(self.scale[:, 0]) @ between)
         rest.setdiag(0.0)
         rest.eliminate_zeros()
         self.above = _Level(rest)
@@ -340,6 +354,7 @@ class _Level:
         lanes = kernels.lanes(rest.shape[1])
         small = np.zeros((self.above.n, rest.shape[1]))
         kernels.affine(*self.gather, rest, small, small, lanes)
+        small *= self.scale
         kernels.affine(*self.heard, self.above.answer(small), rest, out, lanes)
 
     def answer(self, rhs: FloatArray) -> FloatArray:
@@ -371,6 +386,13 @@ def communities(b: sparse.csr_array) -> tuple[IntArray, int]:
 
 
 # ---------------------------------------------------------------------- helpers
+
+
+def _give_back() -> None:
+    """Give memory that is free but kept by the C library (blocks below 32 MB, after many products) back to the system."""
+    # Other C libraries have no such function, and Windows no such handle.
+    with suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _exact_solver(b: sparse.csr_array) -> Callable[[FloatArray], FloatArray]:

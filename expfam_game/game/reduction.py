@@ -25,40 +25,35 @@ _FILL = 6
 
 @dataclass(frozen=True)
 class Reduction:
-    """The game between ``stay``, after ``gone`` have answered."""
+    """The game between ``stay``, after the others have answered."""
 
+    whole: sparse.csr_array
+    """B between all agents."""
     b: sparse.csr_array
-    gone: IntArray
+    """B between those who stay."""
     stay: IntArray
-    heard: sparse.csr_array
-    """B from those gone (rows) to those who stay."""
-    hear: sparse.csr_array
-    """B from those who stay to those gone, over ``own``."""
+    gone: IntArray
     own: FloatArray
     """What those who stay do not leave to themselves."""
 
     def shrink(self, rhs: FloatArray) -> FloatArray:
         """The constants of the smaller game."""
-        return np.asarray(rhs[self.stay] / self.own[:, None] + self.hear @ rhs[self.gone])
+        shrunk = rhs[self.stay]
+        staying = np.full(len(rhs), -1, dtype=self.stay.dtype)
+        staying[self.stay] = np.arange(self.stay.size)
+        weights = self.whole.indptr, self.whole.indices, self.whole.data
+        elimination.take_answers(*weights, staying, self.own, rhs, shrunk)
+        return shrunk
 
     def expand(self, x: FloatArray, rhs: FloatArray) -> FloatArray:
-        """The profile of all: those gone answer to those who stayed."""
-        whole = np.empty((self.gone.size + self.stay.size, x.shape[1]))
-        whole[self.stay] = x
-        whole[self.gone] = rhs[self.gone] + self.heard @ x
-        return whole
+        """The profile of all, in the place of ``rhs``: those gone answer to those who stayed."""
+        rhs[self.stay] = x
+        elimination.answer(self.whole.indptr, self.whole.indices, self.whole.data, self.gone, rhs)
+        return rhs
 
 
-def reductions(b: sparse.csr_array) -> list[Reduction]:
-    """One after another, as long as rounds of play become cheaper."""
-    found: list[Reduction] = []
-    while (smaller := _reduced(b)) is not None:
-        found.append(smaller)
-        b = smaller.b
-    return found
-
-
-def _reduced(b: sparse.csr_array) -> Reduction | None:
+def reduction(b: sparse.csr_array) -> Reduction | None:
+    """Let agents go first where rounds of play become cheaper by it; None where they do not."""
     n = int(b.shape[0])
     goes = np.zeros(n, dtype=np.int64)
     elimination.choose_independent(b.indptr, b.indices, goes)
@@ -66,14 +61,25 @@ def _reduced(b: sparse.csr_array) -> Reduction | None:
     listeners, listening = np.bincount(b.indices, minlength=n)[gone], np.diff(b.indptr)[gone]
     if stay.size == 0 or float(np.sum(listeners * listening.astype(np.float64))) > _FILL * b.nnz:
         return None
-    heard, left = sparse.csr_array(b[gone][:, stay]), sparse.csr_array(b[stay])
-    hear = sparse.csr_array(left[:, gone])
-    rest = sparse.csr_array(left[:, stay] + hear @ heard)
+    rest = _after_answers(narrow(b), gone, stay)
     own = 1.0 - rest.diagonal()
     if rest.nnz + _AGENT * stay.size >= b.nnz + _AGENT * n or not np.min(own) > 0:
         return None
     rest.setdiag(0.0)
     rest.eliminate_zeros()
     rest.sort_indices()
-    scale = sparse.diags_array(1.0 / own)
-    return Reduction(sparse.csr_array(scale @ rest), gone, stay, heard, sparse.csr_array(scale @ hear), own)
+    rest.data /= np.repeat(own, np.diff(rest.indptr))
+    return Reduction(b, rest, stay, gone, own)
+
+
+def _after_answers(b: sparse.csr_array, gone: IntArray, stay: IntArray) -> sparse.csr_array:
+    """What those who stay listen to, with the answers of those gone put in."""
+    left, heard = sparse.csr_array(b[stay]), sparse.csr_array(b[gone][:, stay])
+    return sparse.csr_array(left[:, stay] + sparse.csr_array(left[:, gone]) @ heard)
+
+
+def narrow(b: sparse.csr_array) -> sparse.csr_array:
+    """The same weights with indices of 32 bits, where they suffice: what is made of them takes a quarter less memory."""
+    if max(b.nnz, *b.shape) > np.iinfo(np.int32).max:
+        return b
+    return sparse.csr_array((b.data, b.indices.astype(np.int32), b.indptr.astype(np.int32)), shape=b.shape)

@@ -103,3 +103,35 @@ def choose_independent(indptr: IntArray, indices: IntArray, state: IntArray) -> 
             state[i] = 1
             for e in range(indptr[i], indptr[i + 1]):
                 state[indices[e]] = 2
+
+
+@compiled
+def take_answers(
+    indptr: IntArray,
+    indices: IntArray,
+    data: FloatArray,
+    staying: IntArray,
+    own: FloatArray,
+    constant: FloatArray,
+    shrunk: FloatArray,
+) -> None:
+    """Add what those gone (``staying[i]`` < 0) say at once to the constants of those who stay; divide by ``own``."""
+    for i in range(indptr.shape[0] - 1):
+        place = staying[i]
+        if place < 0:
+            continue
+        for e in range(indptr[i], indptr[i + 1]):
+            if staying[indices[e]] < 0:
+                for k in range(shrunk.shape[1]):
+                    shrunk[place, k] += data[e] * constant[indices[e], k]
+        for k in range(shrunk.shape[1]):
+            shrunk[place, k] /= own[place]
+
+
+@compiled
+def answer(indptr: IntArray, indices: IntArray, data: FloatArray, gone: IntArray, profile: FloatArray) -> None:
+    """Add to each of those gone what it hears; none of them listens to another."""
+    for i in gone:
+        for e in range(indptr[i], indptr[i + 1]):
+            for k in range(profile.shape[1]):
+                profile[i, k] += data[e] * profile[indices[e], k]

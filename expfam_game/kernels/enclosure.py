@@ -27,8 +27,11 @@ def enclose_rows(
     c: FloatArray,
     lower: FloatArray,
     upper: FloatArray,
+    first: int,
 ) -> None:
     """Floats below and above, for α in rows of compressed entries, D its diagonal and B the rest.
+
+    Those of as many rows as ``c``, ``lower`` and ``upper`` have, from row ``first`` of α on.
 
     The computed value ± (n + 16) 2^-52 (D|a| + B|x| + |c|) ± (n + 16) 2^-1074 with n entries in the row.
 
@@ -40,7 +43,8 @@ def enclose_rows(
     """
     width = x.shape[1]
     value, size = np.empty(width), np.empty(width)
-    for i in range(indptr.size - 1):
+    for row in range(c.shape[0]):
+        i = first + row
         value[:] = 0.0
         size[:] = 0.0
         for at in range(indptr[i], indptr[i + 1]):
@@ -52,11 +56,11 @@ def enclose_rows(
                 size[k] += abs(term)
         count = indptr[i + 1] - indptr[i] + 16.0
         for k in range(width):
-            middle = value[k] - c[i, k]
-            error = (count * _STEP) * (size[k] + abs(c[i, k])) + count * _TINY
+            middle = value[k] - c[row, k]
+            error = (count * _STEP) * (size[k] + abs(c[row, k])) + count * _TINY
             low, high = -_above(error - middle), _above(middle + error)
-            lower[i, k] = low if abs(low) < np.inf else -np.inf
-            upper[i, k] = high if abs(high) < np.inf else np.inf
+            lower[row, k] = low if abs(low) < np.inf else -np.inf
+            upper[row, k] = high if abs(high) < np.inf else np.inf
 
 
 @compiled

@@ -79,6 +79,7 @@ def _data(context: Any, builder: Any, kind: Any, value: Any) -> Any:
 def add_row(typingctx: Any, x: Any, indices: Any, data: Any, start: Any, stop: Any, total: Any, lanes: Any) -> Any:
     """total[:] += Σ_{e=start}^{stop−1} data[e] · x[indices[e], :], in one vector register of ``len(lanes)`` doubles.
 
+    ``data`` may be of single precision, ``indices`` of 32 bits.
     Written in LLVM's language because plain loops keep ``total`` in memory and check aliasing at every entry.
     """
     width = len(lanes)
@@ -126,7 +127,9 @@ def _add_rows(
     with cgutils.for_range_slice(builder, start, stop, ir.Constant(i64, 1)) as (entry, _):
         place = builder.gep(x_at, [builder.mul(column_of(entry), ir.Constant(i64, width))])
         row = builder.load(builder.bitcast(place, vector.as_pointer()), align=8)
-        weight = builder.insert_element(blank, builder.load(builder.gep(data_at, [entry])), ir.Constant(i32, 0))
+        single = builder.load(builder.gep(data_at, [entry]))
+        double = single if single.type == ir.DoubleType() else builder.fpext(single, ir.DoubleType())
+        weight = builder.insert_element(blank, double, ir.Constant(i32, 0))
         product = builder.fmul(builder.shuffle_vector(weight, blank, everywhere), row, flags=("contract",))
         builder.store(builder.fadd(builder.load(register), product, flags=("contract",)), register)
     builder.store(builder.load(register), target, align=8)

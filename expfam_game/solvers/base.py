@@ -17,8 +17,9 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from expfam_game._typing import FloatArray
-from expfam_game.errors import InvalidInput
+from expfam_game.errors import InvalidInput, InversionFailed
 from expfam_game.game.game import Game
+from expfam_game.kernels.agent_blocks import row_blocks
 from expfam_game.solvers.solution import History, NoiseFloor, Solution, Status
 
 Observer = Callable[[int, FloatArray], float]
@@ -135,9 +136,8 @@ class ErrorGauge:
     """
 
     def __init__(self, game: Game, by_deviation: bool = False) -> None:
-        trusted = game.weights.self_weights > 0
         self.v = game.v
-        self.scale = np.max(np.abs(game.means[trusted]), axis=0)
+        self.scale = _largest_data_means(game)
         if by_deviation or np.any(self.scale == 0.0):
             unit = _deviations(game)
             self.scale = np.maximum(self.scale, unit if by_deviation else np.where(self.scale == 0.0, unit, 0.0))
@@ -145,13 +145,13 @@ class ErrorGauge:
         self.unit = (longest_row + 4) * float(np.finfo(float).eps)
         self.rounding_floor = 4.0 * self.unit * float(np.max(self.v))
 
-    def bound(self, residual: FloatArray) -> FloatArray:
-        """Entrywise bound on |μ − μ*|, rounding of the residual included."""
-        return np.asarray(self.v[:, None] * (np.max(np.abs(residual), axis=0) + self.unit * self.scale))
+    def bound(self, largest: FloatArray) -> FloatArray:
+        """Entrywise bound on |μ − μ*|, from the largest residual of each statistic; rounding of the residual included."""
+        return np.asarray(self.v[:, None] * (largest + self.unit * self.scale))
 
     def relative_bound(self, residual: FloatArray) -> float:
-        """The largest entry of ``bound``, each statistic relative to its scale."""
-        largest = np.max(np.abs(residual), axis=0)
+        """The largest entry of ``bound``, each statistic relative to its scale; of all residuals or the largest ones."""
+        largest = np.max(np.abs(np.atleast_2d(residual)), axis=0)
         ratio = np.divide(largest, self.scale, out=np.where(largest > 0, np.inf, 0.0), where=self.scale > 0)
         return float(np.max(self.v) * (np.max(ratio) + self.unit))
 
@@ -199,6 +199,57 @@ class Recorder:
         )
 
 
+@dataclass(frozen=True)
+class Assessment:
+    """What there is to say about a profile.
+
+    Attributes
+    ----------
+    natural : ndarray, shape (n_agents, dim)
+        NaN where the mean or the best response is on the boundary.
+    regret : ndarray, shape (n_agents,)
+        NaN where anybody's is.
+    largest : ndarray, shape (dim,)
+        The largest residual of each statistic, in absolute value.
+    interior : bool
+        Whether nobody's is on the boundary.
+    """
+
+    natural: FloatArray
+    regret: FloatArray
+    largest: FloatArray
+    interior: bool
+
+
+def assess(game: Game, mean: FloatArray) -> Assessment:
+    """Natural parameters, regrets and the largest residuals of a profile, a block of agents at a time."""
+    try:
+        return _assess(game, mean)
+    except InversionFailed:  # it counts agents from the first one of a block: once more, so that it names the agent
+        for values in (mean, game._best_response(mean)):
+            if np.all(game.family.in_mean_space(values)):
+                game.family.to_natural(values)
+        raise
+
+
+def _assess(game: Game, mean: FloatArray) -> Assessment:
+    family, interior = game.family, True
+    natural, regret = np.full(mean.shape, np.nan), np.full(game.n_agents, np.nan)
+    largest = np.zeros(family.dim)
+    for rows, target in game._best_responses(mean):
+        here = mean[rows]
+        np.maximum(largest, np.max(np.abs(target - here), axis=0), out=largest)
+        inside = np.atleast_1d(family.in_mean_space(here) & family.in_mean_space(target))
+        if inside.any():
+            natural[rows][inside] = family.to_natural(here[inside])
+        interior = interior and bool(inside.all())
+        if interior:
+            regret[rows] = family.kl(family.to_natural(target), natural[rows])
+    if not interior:
+        regret[:] = np.nan
+    return Assessment(natural, regret, largest, interior)
+
+
 def finish(
     game: Game,
     solver: Solver,
@@ -207,23 +258,17 @@ def finish(
     steps: int,
     recorder: Recorder,
     noise: NoiseFloor | None = None,
+    found: Assessment | None = None,
 ) -> Solution:
     """Natural parameters, regrets and error bounds of a profile, gathered into a Solution."""
-    gauge = ErrorGauge(game)
-    target = game._best_response(mean)
-    natural, regret = np.full_like(mean, np.nan), np.full(game.n_agents, np.nan)
-    inside = np.atleast_1d(game.family.in_mean_space(mean) & game.family.in_mean_space(target))
-    if inside.any():
-        natural[inside] = game.family.to_natural(mean[inside])
-    if inside.all():
-        regret[:] = game.family.kl(game.family.to_natural(target), natural)
-    else:
+    found = assess(game, mean) if found is None else found
+    if not found.interior:
         status = Status.BOUNDARY
     return Solution(
         mean=mean,
-        natural=natural,
-        regret=regret,
-        error_bound=gauge.bound(target - mean),
+        natural=found.natural,
+        regret=found.regret,
+        error_bound=ErrorGauge(game).bound(found.largest),
         status=status,
         steps=steps,
         solver=repr(solver),
@@ -241,10 +286,21 @@ def isolated_start(game: Game) -> FloatArray:
     return start
 
 
+def _largest_data_means(game: Game) -> FloatArray:
+    """The largest data mean of each statistic, in absolute value, among agents who trust their data."""
+    largest = np.zeros(game.family.dim)
+    for rows in row_blocks(game.n_agents, game.family.dim):
+        trusted = game.weights.self_weights[rows] > 0
+        np.maximum(largest, np.max(np.abs(game.means[rows]), axis=0, where=trusted[:, None], initial=0.0), out=largest)
+    return largest
+
+
 def _deviations(game: Game) -> FloatArray:
     """The largest standard deviation of each statistic among the agents' first models: its natural unit."""
-    family = game.family
-    return np.asarray(np.sqrt(family.variance(family.to_natural(interior_start(game))).max(axis=0)))
+    family, start, largest = game.family, interior_start(game), np.zeros(game.family.dim)
+    for rows in row_blocks(*start.shape):
+        np.maximum(largest, family.variance(family.to_natural(start[rows])).max(axis=0), out=largest)
+    return np.sqrt(largest)
 
 
 def interior_start(game: Game) -> FloatArray:

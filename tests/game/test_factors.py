@@ -12,7 +12,7 @@ from expfam_game.errors import BarelyAnchored
 from expfam_game.game import factors, linear
 from expfam_game.game.community_play import CommunityPlay, settled_communities
 from expfam_game.game.multilevel import Multilevel
-from expfam_game.game.reduction import reductions
+from expfam_game.game.reduction import reduction
 from expfam_game.kernels import sparse as kernels
 
 
@@ -93,30 +93,25 @@ def test_factors_of_what_is_singular_in_float64_are_refused(weights):
         _ = game.v
 
 
-# ---------------------------------------------------------------------- reductions
+# ---------------------------------------------------------------------- reduction
 
 
 @pytest.mark.parametrize("trust", [0.5, 1e-3])
-def test_reductions_keep_the_equilibrium(trust):
+def test_reduction_keeps_the_equilibrium(trust):
     """T2: the equilibrium of the game between those who stay, and answers to it, are the equilibrium of all."""
     b = eg.Weights.grid(30, 41, trust).off_diagonal
-    found = reductions(b)
-    assert len(found) >= 2
-    assert found[0].gone.size == 615  # every second agent of a grid
+    found = reduction(b)
+    assert found.gone.size == 615  # every second agent of a grid
+    assert found.b.data.min() > 0
+    assert np.all(found.b.sum(axis=1) <= 1 + 1e-12)
     rhs = np.random.default_rng(0).normal(size=(1230, 3))
-    constants = [rhs]
-    for step in found:
-        assert step.b.data.min() > 0
-        assert np.all(step.b.sum(axis=1) <= 1 + 1e-12)
-        constants.append(step.shrink(constants[-1]))
-    x = _dense(found[-1].b, constants.pop())
-    for step in reversed(found):
-        x = step.expand(x, constants.pop())
-    np.testing.assert_allclose(x, _dense(b, rhs), rtol=1e-9, atol=1e-9)
+    expected = _dense(b, rhs)
+    x = found.expand(_dense(found.b, found.shrink(rhs)), rhs)
+    np.testing.assert_allclose(x, expected, rtol=1e-9, atol=1e-9)
 
 
 def test_no_reduction_where_it_would_add_work():
-    assert reductions(eg.Weights.erdos_renyi(3000, 0.004, 0.1, seed=0).off_diagonal) == []
+    assert reduction(eg.Weights.erdos_renyi(3000, 0.004, 0.1, seed=0).off_diagonal) is None
 
 
 # ---------------------------------------------------------------------- communities
