@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -66,11 +67,7 @@ class Gaussian(Family):
 
     @property
     def statistic_names(self) -> tuple[str, ...]:
-        rows, columns = np.triu_indices(self.n_variables)
-        return (
-            *(f"x[{k}]" for k in range(self.n_variables)),
-            *(f"x[{i}] x[{j}]" for i, j in zip(rows, columns)),
-        )
+        return _names(self.n_variables)
 
     def reference_mean(self) -> FloatArray:
         return pack_statistics(np.zeros(self.n_variables), np.eye(self.n_variables))
@@ -132,7 +129,7 @@ class Gaussian(Family):
 
     def _statistic(self, x: AnyArray) -> FloatArray:
         x = x.astype(np.float64)
-        rows, columns = np.triu_indices(self.n_variables)
+        rows, columns = _pairs(self.n_variables)
         return np.concatenate([x, x[..., rows] * x[..., columns]], axis=-1)
 
     def _log_base(self, x: AnyArray) -> FloatArray:
@@ -148,7 +145,7 @@ class Gaussian(Family):
 
     def _to_mean(self, theta: FloatArray) -> FloatArray:
         mean, root = self._split(theta)
-        return pack_statistics(mean, _gram(root) + mean[..., :, None] * mean[..., None, :])
+        return _mean_of(mean, _gram(root))
 
     def _to_natural(self, mu: FloatArray) -> FloatArray:
         mean, second = unpack_statistics(mu, self.n_variables)
@@ -158,7 +155,7 @@ class Gaussian(Family):
         """Fourth moments by Isserlis: Cov(x_i x_j, x_k x_l) pairs every i, j with every k, l."""
         mean, root = self._split(theta)
         d, sigma = self.n_variables, _gram(root)
-        i, j = np.triu_indices(d)
+        i, j = _pairs(d)
         to_linear = mean[..., i, None] * sigma[..., j, :] + mean[..., j, None] * sigma[..., i, :]
         result = np.empty((*theta.shape, self.dim))
         result[..., :d, :d] = sigma
@@ -168,6 +165,10 @@ class Gaussian(Family):
         pairs = _cross(sigma, sigma + outer, i, j) + _cross(outer, sigma, i, j)
         result[..., d:, d:] = 0.5 * (pairs + np.swapaxes(pairs, -1, -2))
         return result
+
+    def _variance(self, theta: FloatArray) -> FloatArray:
+        mean, root = self._split(theta)
+        return _variance_of(mean, _gram(root))
 
     def _entropy(self, theta: FloatArray) -> FloatArray:
         return 0.5 * self.n_variables * (1.0 + LOG_2PI) + _log_det(self._split(theta)[1])
@@ -199,7 +200,8 @@ class Gaussian(Family):
         from expfam_game.kernels.gaussian_moments import gaussian_moments
 
         mean, root = self._split(theta)
-        return gaussian_moments(mean, root, self._to_mean(theta), n, key)
+        covariance = _gram(root)
+        return gaussian_moments(mean, root, _mean_of(mean, covariance), _variance_of(mean, covariance), n, key)
 
     def _covariance_draws(self, theta: FloatArray) -> list[Draw] | None:
         from expfam_game.kernels.draws import gaussian_draw
@@ -208,7 +210,36 @@ class Gaussian(Family):
         return [gaussian_draw(mean, root, self._to_mean(theta))]
 
 
+def _mean_of(mean: FloatArray, covariance: FloatArray) -> FloatArray:
+    """E φ."""
+    return pack_statistics(mean, covariance + mean[..., :, None] * mean[..., None, :])
+
+
+def _variance_of(mean: FloatArray, covariance: FloatArray) -> FloatArray:
+    """Var φ, with Var x_i x_j = Σ_ii Σ_jj + Σ_ij² + Var(m_i x_j + m_j x_i) by Isserlis."""
+    i, j = _pairs(mean.shape[-1])
+    variance = np.diagonal(covariance, axis1=-2, axis2=-1)
+    together, first, second = covariance[..., i, j], mean[..., i], mean[..., j]
+    linear = first**2 * variance[..., j] + second**2 * variance[..., i] + 2.0 * first * second * together
+    products = variance[..., i] * variance[..., j] + together**2 + np.maximum(linear, 0.0)
+    return np.concatenate([variance, products], axis=-1)
+
+
 # ---------------------------------------------------------------------- packing
+
+
+@functools.cache
+def _pairs(d: int) -> tuple[IntArray, IntArray]:
+    """Rows and columns of the upper triangle of a d × d matrix, in the order of the statistics."""
+    rows, columns = np.triu_indices(d)
+    rows.flags.writeable = columns.flags.writeable = False
+    return rows, columns
+
+
+@functools.cache
+def _names(d: int) -> tuple[str, ...]:
+    products = (f"x[{i}] x[{j}]" for i, j in zip(*_pairs(d)))
+    return (*(f"x[{k}]" for k in range(d)), *products)
 
 
 def pack_statistics(mean: FloatArray, second: FloatArray) -> FloatArray:
@@ -217,7 +248,7 @@ def pack_statistics(mean: FloatArray, second: FloatArray) -> FloatArray:
     >>> pack_statistics(np.zeros(2), np.array([[1.0, 2.0], [2.0, 3.0]]))
     array([0., 0., 1., 2., 3.])
     """
-    rows, columns = np.triu_indices(mean.shape[-1])
+    rows, columns = _pairs(mean.shape[-1])
     return np.concatenate([mean, second[..., rows, columns]], axis=-1)
 
 
@@ -228,7 +259,7 @@ def unpack_statistics(mu: FloatArray, n_variables: int) -> tuple[FloatArray, Flo
     array([[1., 2.],
            [2., 3.]])
     """
-    rows, columns = np.triu_indices(n_variables)
+    rows, columns = _pairs(n_variables)
     second = np.empty((*mu.shape[:-1], n_variables, n_variables))
     second[..., rows, columns] = second[..., columns, rows] = mu[..., n_variables:]
     return mu[..., :n_variables], second

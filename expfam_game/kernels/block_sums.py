@@ -30,8 +30,11 @@ from expfam_game.kernels.streams import StreamKey
 BLOCK = 1 << 16
 """Samples per stream."""
 
-COUNT_BLOCK = 1 << 18
+COUNT_BLOCK = 1 << 20
 """Samples per stream where they are only counted, which costs a few random bits each."""
+
+_MANY_SUMS = 32
+"""More sums than this are enough work for a quarter of the samples to make a block."""
 
 CHUNK = 960
 """Samples in flight: with 5 % rejected they come from one buffer of candidates."""
@@ -70,7 +73,9 @@ def block_sums(
     task t is block ``t % blocks`` of agent ``t // blocks`` among those of the wave. ``counted``: the samples are
     counted, not listed, which takes larger blocks to be worth a stream or a thread.
     """
-    block, worth = (COUNT_BLOCK, _COUNT_WORTH_A_THREAD) if counted else (BLOCK, _WORTH_A_THREAD)
+    block, worth = BLOCK, _WORTH_A_THREAD
+    if counted:
+        block, worth = COUNT_BLOCK if width <= _MANY_SUMS else COUNT_BLOCK // 4, _COUNT_WORTH_A_THREAD
     threads = threads or (default_threads() if agents * width * n > worth else 1)
     total = np.zeros((agents, width))
     blocks = -(-n // block)

@@ -130,11 +130,11 @@ def bernoulli_moments(
 
 def histogram(weights: FloatArray, n: int, key: StreamKey, threads: int | None = None) -> FloatArray:
     """Counts of n draws from the cells of each row, shape (agents, cells)."""
-    order = np.argsort(-weights, axis=1, kind="stable")
-    ordered = np.ascontiguousarray(np.take_along_axis(weights, order, axis=1))
+    descending = np.arange(len(weights))[:, None], np.argsort(-weights, axis=1, kind="stable")
+    ordered = np.ascontiguousarray(weights[descending])
     sums = block_sums(histogram_kernel, n, key, *weights.shape, ordered, counted=True, threads=threads)
     counts = np.empty_like(sums)
-    np.put_along_axis(counts, order, sums, axis=1)
+    counts[descending] = sums
     return counts
 
 

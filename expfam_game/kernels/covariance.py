@@ -200,7 +200,7 @@ def _views(draws: Sequence[Draw], slab: FloatArray) -> list[FloatArray]:
 @compiled
 def _add_products(tasks: IntArray, slab: FloatArray, rows: FloatArray) -> None:
     for t in range(len(tasks)):
-        _add_outer(slab[t], tasks[t, 2], rows[tasks[t, 3]])
+        add_outer(slab[t], tasks[t, 2], rows[tasks[t, 3]])
 
 
 @compiled
@@ -213,7 +213,7 @@ def _add_squares(tasks: IntArray, slab: FloatArray, rows: FloatArray) -> None:
 
 
 @compiled
-def _add_outer(x: FloatArray, m: int, out: FloatArray) -> None:
+def add_outer(x: FloatArray, m: int, out: FloatArray) -> None:
     """Add Σ_s x_is x_js over the first m samples to ``out[i, j]`` for i ≤ j, and Σ_s x_is to the last column."""
     d = x.shape[0]
     whole = d - d % 4

@@ -132,6 +132,16 @@ def test_threads_do_not_matter(family, theta, monkeypatch):
         assert np.array_equal(results[0][1], other[1])
 
 
+def test_many_counts_in_smaller_blocks(monkeypatch):
+    """All samples are counted, once, whatever the number of threads, where blocks are a quarter as long."""
+    monkeypatch.setattr(block_sums, "COUNT_BLOCK", 4096)
+    p, n = np.linspace(0.01, 0.5, block_sums._MANY_SUMS + 1), 70_001
+    parameters = p[None], np.zeros((1, p.size), dtype=bool), n, KEY
+    one, two = (count_moments.bernoulli_moments(*parameters, threads=threads)[0] for threads in (1, 2))
+    assert np.array_equal(one, two)
+    assert np.all(np.abs(one[0] - p) < 7.0 * np.sqrt(p * (1.0 - p) / n))
+
+
 def test_order_of_the_tasks_does_not_matter():
     """Ranges of tasks run backwards and one by one write the same rows."""
     rows = []
@@ -282,10 +292,17 @@ def test_sum_of_logarithms(size, span):
 
 
 @pytest.mark.parametrize(
-    ("family", "theta"), [(f.Gamma(), [2.3, -1.5]), (f.Beta(), [2.5, 0.4]), (f.Dirichlet(3), [0.5, 1.0, 4.0])]
+    ("family", "theta"),
+    [
+        (f.Gamma(), [2.3, -1.5]),
+        (f.Beta(), [2.5, 0.4]),
+        (f.Dirichlet(3), [0.5, 1.0, 4.0]),
+        (f.Gaussian(3), f.Gaussian(3).from_moments([1.0, -2.0, 30.0], COVARIANCE)),
+    ],
+    ids=["Gamma", "Beta", "Dirichlet", "Gaussian"],
 )
 def test_standard_errors_from_the_exact_variance(family, theta):
-    """Of Gamma, Beta and Dirichlet; their covariance still comes from samples, and agrees."""
+    """Of Gamma, Beta, Dirichlet and Gaussian; their covariance still comes from samples, and agrees."""
     n = 20_000
     exact = np.sqrt(family.variance(theta) / n)
     assert np.allclose(family.estimate_mean(theta, n, 0, method="samples").standard_error, exact, rtol=1e-14)
@@ -293,6 +310,56 @@ def test_standard_errors_from_the_exact_variance(family, theta):
     assert np.all(sampled != exact)
     spread = np.sqrt(2.0 * central_fourth_moments(family, np.array(theta)) / n) / family.variance(theta)
     assert np.all(np.abs((sampled / exact) ** 2 - 1.0) <= 7.0 * spread + 1e-3)
+
+
+@pytest.mark.parametrize("d", [1, 2, 5, 16])
+@pytest.mark.parametrize("n", [1, 3, 511, 513, 1025, block_sums.BLOCK + 1])
+def test_gaussian_sums_are_those_of_the_vectors(d, n):
+    """Against NumPy's products of all vectors x = m + rootᵀ z, from the numbers of the same streams."""
+    from expfam_game.kernels import gaussian_moments, random_words, samplers
+
+    rng = np.random.default_rng(5)
+    mean, root = rng.normal(size=(1, d)), rng.normal(size=(1, d, d))
+    parts = []
+    for block, start in enumerate(range(0, n, block_sums.BLOCK)):
+        size, state = min(block_sums.BLOCK, n - start), np.zeros(random_words.STATE, np.uint64)
+        random_words.open_stream(state, np.uint64(KEY.key), 0, 0, block)
+        for done in range(0, size, random_words.WORDS // 2):
+            m = min(random_words.WORDS // 2, size - done)
+            z = np.empty(d * (m + m % 2))
+            for first in range(0, z.size, random_words.WORDS):
+                piece = z[first : first + random_words.WORDS]
+                samplers.fill_normal(piece, np.empty(piece.size, np.uint64), state)
+            parts.append(z.reshape(d, -1)[:, :m].T)
+    x = mean + np.concatenate(parts) @ root[0]
+    assert len(x) == n
+    pairs = np.triu_indices(d)
+    centre = np.concatenate([mean[0], (np.outer(mean, mean) + root[0].T @ root[0])[pairs]])[None]
+    variance = np.ones_like(centre)
+    found, scatter = gaussian_moments.gaussian_moments(mean, root, centre, variance, n, KEY)
+    expected = np.concatenate([x.mean(axis=0), (x.T @ x / n)[pairs]])
+    assert np.allclose(found[0], expected, rtol=1e-12, atol=1e-12 * np.abs(centre).max())
+    assert np.array_equal(scatter, (n - 1) * variance)
+
+
+@pytest.mark.parametrize("shift", [0.0, 1e8, 1e70])
+def test_gaussian_means_far_from_zero(shift):
+    """Errors of 300 agents, each to the scale of its own law: deviations are exact before the mean is added."""
+    from expfam_game.kernels.gaussian_moments import gaussian_moments
+
+    agents, n = 300, 1000
+    mean = np.tile([shift, -2.0 * shift, 0.5], (agents, 1))
+    root = np.tile(np.linalg.cholesky(COVARIANCE).T, (agents, 1, 1))
+    i, j = np.triu_indices(3)
+    m, c, v = mean[0], COVARIANCE, np.diag(COVARIANCE)
+    pairs = v[i] * v[j] + c[i, j] ** 2 + m[i] ** 2 * v[j] + m[j] ** 2 * v[i] + 2.0 * m[i] * m[j] * c[i, j]
+    variance = np.concatenate([v, pairs])  # fourth moments by Isserlis
+    centre = np.zeros((agents, 9))
+    errors = gaussian_moments(mean, root, centre, np.tile(variance, (agents, 1)), n, KEY)[0] * np.sqrt(n / variance)
+    assert np.all(np.abs(errors.mean(axis=0)) < 7.0 / np.sqrt(agents))
+    assert np.all(np.abs(np.mean(errors**2, axis=0) - 1.0) < 7.0 * np.sqrt(2.1 / agents))
+    if shift > 0.0:  # then x² is m² + 2 m y, up to y²
+        assert np.allclose(errors[:, 0], errors[:, 3], rtol=0.0, atol=1e-13 + 100.0 / shift)
 
 
 @pytest.mark.parametrize(
