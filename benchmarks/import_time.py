@@ -23,17 +23,46 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.report import console, environment, progress, save_json
+from benchmarks.report import Quick, Repeats, console, environment, progress, save_json
 
 _SOLVE = """
 import expfam_game as eg
 means = [[0.0, 2.0], [1.0, 4.0], [0.5, 3.0]]
 game = eg.Game(eg.families.Gamma(), eg.Weights.ring(3, self_weight=0.5), means=means)
 solution = eg.solve(game)
-assert (game.family.to_mean(solution.natural) - solution.mean).max() < 1e-12
+assert abs(game.family.to_mean(solution.natural) - solution.mean).max() < 1e-12
 print(solution.mean.ravel().tolist())
 """
-_CERTIFY = _SOLVE + "eg.check(game, eg.certify(game, eg.solve(game)))\n"
+_CERTIFY = (
+    _SOLVE
+    + """
+certificate = eg.certify(game, solution)
+assert eg.check(game, certificate)
+print(certificate.mean_lower.ravel().tolist())
+print(certificate.mean_upper.ravel().tolist())
+"""
+)
+_LARGE = """
+import json
+import numpy as np
+import expfam_game as eg
+n = 20_000
+rng = np.random.default_rng(0)
+weights = eg.Weights.erdos_renyi(n, 10 / n, self_weight=0.05, seed=0)
+game = eg.Game(eg.families.Poisson(), weights, means=rng.uniform(0.5, 3.0, (n, 1)))
+solution = eg.solve(game)
+rest = weights.matrix @ solution.mean + weights.self_weights[:, None] * (game.means - solution.mean) - solution.mean
+assert abs(rest).max() < 1e-11
+certificate = eg.certify(game, solution)
+assert ((certificate.mean_lower <= solution.mean) & (solution.mean <= certificate.mean_upper)).all()
+row = game.influence_row(3, 1e-6)
+assert abs(row.influence @ game.means[row.others, 0] - solution.mean[3, 0]) <= 3.0 * row.error + 1e-11
+print(row.error)
+"""
+"""Many agents: equilibrium, certificate and a row of influence, each held against another."""
+
+_SLOWEST = "large game, nothing compiled"
+"""Left out with --quick."""
 
 PROGRAMS = {
     "import numpy": "import numpy",
@@ -41,6 +70,8 @@ PROGRAMS = {
     "first solve": _SOLVE,
     "first solve, nothing compiled": _SOLVE,
     "first solve, certificate and check": _CERTIFY,
+    "large game": _LARGE,
+    _SLOWEST: _LARGE,
     "import scipy.stats": "import scipy.stats",
     "import sklearn.mixture": "import sklearn.mixture",
     "import numba": "import numba",
@@ -58,7 +89,9 @@ Columns
   spread     largest less smallest repetition, in seconds
   asked      the most it should take
 
-"first solve, nothing compiled" starts with an empty cache folder each time; the other rows find the kernels on disk.
+A large game has 20 000 agents: its equilibrium, its certificate, and whose data makes one agent's model.
+"…, nothing compiled" starts with an empty cache folder each time; the other rows find the kernels on disk, the large
+game those of "expfam-game warmup Poisson --large" (with --quick its own, and never without).
 Peers that are not installed are left out.
 """
 
@@ -86,22 +119,52 @@ def seconds(program: str, cache: Path) -> float | None:
     if "ModuleNotFoundError" in done.stderr:
         return None
     done.check_returncode()
-    if program == _SOLVE:
-        np.testing.assert_allclose(json.loads(done.stdout), _ANSWER.ravel(), rtol=1e-12)
+    _require_answer(program, done.stdout)
     return passed
 
 
-def measure(repeats: int, folder: Path) -> list[Result]:
-    """All programs in turns; the first round fills the caches and is not counted."""
-    times: dict[str, list[float]] = {name: [] for name in PROGRAMS}
+def _require_answer(program: str, printed: str) -> None:
+    """Programs that print an answer print the right one."""
+    arrays = [np.array(json.loads(line)) for line in printed.splitlines()]
+    if program in (_SOLVE, _CERTIFY):
+        np.testing.assert_allclose(arrays[0], _ANSWER.ravel(), rtol=1e-12)
+    if program == _CERTIFY:
+        lower, upper = arrays[1:]
+        slack = 1e-15 * _ANSWER.ravel()  # of the answer, which is rounded itself
+        assert np.all(lower <= _ANSWER.ravel() + slack)
+        assert np.all(_ANSWER.ravel() - slack <= upper)
+        assert np.all(upper - lower <= 1e-12)
+    if program == _LARGE:
+        assert arrays[0] <= 1e-6, "the row of influence is worse than asked for"
+
+
+def warmed(folder: Path) -> int:
+    """Fill a cache folder as ``expfam-game warmup`` does; returns the number of compiled functions in it."""
+    command = [sys.executable, "-m", "expfam_game", "warmup", "Poisson", "--large"]
+    subprocess.run(command, check=True, capture_output=True, env={**os.environ, "NUMBA_CACHE_DIR": str(folder)})
+    return _functions(folder)
+
+
+def _functions(folder: Path) -> int:
+    return sum(1 for _ in folder.rglob("*.nbc"))
+
+
+def measure(repeats: int, folder: Path, warm_up: bool) -> list[Result]:
+    """All programs in turns; the first round fills the caches, unless warm-up has, and is not counted."""
+    programs = {name: program for name, program in PROGRAMS.items() if warm_up or name != _SLOWEST}
+    times: dict[str, list[float]] = {name: [] for name in programs}
     idle = []
+    prepared = warmed(folder / "warmed") if warm_up else 0
     for k in progress(range(repeats + 1), "rounds"):
         idle.append(seconds("pass", folder / "kept") or 0.0)
-        for name, program in PROGRAMS.items():
-            cache = folder / (f"new-{k}" if "nothing compiled" in name else "kept")
+        for name, program in programs.items():
+            kept = "warmed" if name == "large game" else "kept"
+            cache = folder / (f"new-{k}" if "nothing compiled" in name else kept)
             passed = seconds(program, cache)
             if k and passed is not None:
                 times[name].append(passed - float(np.median(idle)))
+    if warm_up and _functions(folder / "warmed") != prepared:
+        raise AssertionError("warm-up has left out functions that a large game needs")
     return [
         Result(name, float(np.median(values)), float(np.ptp(values)), _ASKED.get(name))
         for name, values in times.items()
@@ -126,12 +189,12 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 @app.command(epilog=COLUMNS)
 def main(
     out: Annotated[Path, typer.Option(help="Folder for the JSON file.")] = Path("results/import_time"),
-    repeats: Annotated[int, typer.Option(min=1, help="Repetitions, after one that is not counted.")] = 7,
-    quick: Annotated[bool, typer.Option("--quick", help="One repetition: times mean little.")] = False,
+    repeats: Repeats = 7,
+    quick: Quick = False,
 ) -> None:
     """Seconds that a new process spends on import, and until its first equilibrium."""
     with tempfile.TemporaryDirectory() as folder:
-        results = measure(1 if quick else repeats, Path(folder))
+        results = measure(1 if quick else repeats, Path(folder), warm_up=not quick)
     screen = console()
     show(results, screen)
     content = {

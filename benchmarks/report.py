@@ -12,9 +12,10 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
+import typer
 from rich.console import Console
 from tqdm.auto import tqdm
 
@@ -22,9 +23,36 @@ import expfam_game
 from expfam_game.errors import MissingExtra
 from expfam_game.files.messages import rounded_up
 
-_PACKAGES = ("numpy", "scipy", "numba", "python-flint", "networkx", "matplotlib", "scikit-learn")
+_PACKAGES = (
+    "numpy",
+    "scipy",
+    "numba",
+    "llvmlite",
+    "python-flint",
+    "networkx",
+    "matplotlib",
+    "scikit-learn",
+    "pandas",
+    "pyarrow",
+    "pyamg",
+    "quantecon",
+    "jax",
+    "efax",
+)
 _WIDTH = 150
 T = TypeVar("T")
+
+Repeats = Annotated[int, typer.Option(min=1, help="Repetitions, after one that is not counted.")]
+Quick = Annotated[bool, typer.Option("--quick", help="Small and once: answers are checked, times mean nothing.")]
+GraphNames = Annotated[list[str] | None, typer.Option("--graph", help="Only this graph; may be repeated.")]
+Sizes = Annotated[list[int] | None, typer.Option("--agents", min=100, help="Only this size; may be repeated.")]
+"""Options of several benchmarks."""
+
+
+def require_known(given: Iterable[str] | None, known: Sequence[str]) -> None:
+    """Complain about a name on the command line that is none of those known."""
+    if unknown := set(given or ()) - set(known):
+        raise typer.BadParameter(f"{sorted(unknown)[0]!r} is not one of {', '.join(known)}")
 
 
 def console() -> Console:
@@ -58,8 +86,30 @@ def environment() -> dict[str, Any]:
         "system": platform.platform(),
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "memory_gib": _memory(),
+        "load": list(os.getloadavg()) if hasattr(os, "getloadavg") else None,
     }
-    return {"versions": versions, "machine": machine}
+    return {"versions": versions, "machine": machine, "threads": _threads()}
+
+
+def _memory() -> float | None:
+    """Physical memory in GiB, where the system tells."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def _threads() -> dict[str, Any]:
+    """Threads that numba uses, and the BLAS and OpenMP libraries that are loaded, with theirs."""
+    import numba
+
+    try:
+        loaded = importlib.import_module("threadpoolctl").threadpool_info()
+    except ImportError:
+        loaded = []
+    pools = [{key: pool.get(key) for key in ("user_api", "internal_api", "version", "num_threads")} for pool in loaded]
+    return {"numba": numba.get_num_threads(), "pools": pools}
 
 
 def _processor() -> str:
@@ -114,3 +164,12 @@ def bound(value: float | None, digits: int = 2) -> str:
 def decimals(rate: float | None, digits: int = 7) -> str:
     """A rate with a fixed number of decimals, so that columns can be compared by eye."""
     return number(rate, f".{digits}f")
+
+
+def fitted_exponent(sizes: Sequence[float], seconds: Sequence[float]) -> float:
+    """Slope of log(seconds) against log(size) from size 10⁴ on (over all where there are fewer than two); NaN for one."""
+    x, y = np.log(np.asarray(sizes, float)), np.log(np.asarray(seconds, float))
+    large = x >= np.log(9_000.0)
+    if large.sum() > 1:
+        x, y = x[large], y[large]
+    return float(np.polyfit(x, y, 1)[0]) if x.size > 1 else float("nan")

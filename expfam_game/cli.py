@@ -596,17 +596,22 @@ def _rows(names: list[str], matrix: Any) -> list[list[str]]:
 # ---------------------------------------------------------------------- warmup
 
 
-@app.command(epilog="Examples:\n\nexpfam-game warmup Gamma Dirichlet\n\nexpfam-game warmup")
+@app.command(
+    epilog="Examples:\n\nexpfam-game warmup Gamma Dirichlet\n\nexpfam-game warmup Poisson --large\n\nexpfam-game warmup"
+)
 def warmup(
     family: Annotated[
         list[str] | None,
         typer.Argument(metavar="[FAMILY]...", help="Names of families; all without any.", show_default=False),
     ] = None,
+    large: Annotated[
+        bool, typer.Option("--large", help="Also what games of more than a thousand agents need (a minute more).")
+    ] = False,
 ) -> None:
     """Compile families ahead of time, so that later commands start at once."""
     from expfam_game.warmup import warm_up
 
-    seconds = warm_up(family or None)
+    seconds = warm_up(family or None, large=large)
     console = _console()
     console.print(
         _grid("compiled into numba's cache", ["family", "seconds"], [[k, f"{v:.1f}"] for k, v in seconds.items()])

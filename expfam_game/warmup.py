@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
 
 import numpy as np
+from scipy import sparse
 from tqdm.auto import tqdm
 
 from expfam_game import families
+from expfam_game._typing import IntArray
+from expfam_game.certificates.certify import certify
 from expfam_game.errors import InvalidInput
 from expfam_game.families.base import Family
 from expfam_game.game.game import Game
 from expfam_game.game.weights import Weights
+from expfam_game.kernels.sparse import WIDTHS
 from expfam_game.solvers.contraction import Contraction
 from expfam_game.solvers.direct import Direct
 from expfam_game.solvers.sampled import SampledPlay
 from expfam_game.solvers.solve import solve
+from expfam_game.solvers.streaming import stream_equilibrium
 
 # Kernels are compiled for types, not sizes: one small member of each family is enough.
 _MEMBERS: dict[str, Callable[[], Family]] = {
@@ -45,7 +53,16 @@ _MEMBERS: dict[str, Callable[[], Family]] = {
 }
 
 
-def warm_up(names: Iterable[str] | None = None) -> dict[str, float]:
+LARGE_GAMES = {"games of thousands": 8_000, "games of tens of thousands": 33_000}
+"""Names under which :func:`warm_up` gives the seconds for large games, and numbers of agents that stand for them.
+
+Sweeps over more than 32 768 agents are compiled for many threads, over fewer for one; up to a thousand agents there are none.
+"""
+
+_NEIGHBOURS = 10
+
+
+def warm_up(names: Iterable[str] | None = None, *, large: bool = False) -> dict[str, float]:
     """Compile the kernels of some families, and of the solvers, into numba's cache on disk.
 
     Shows a progress bar on terminals. Where no cache folder is writable the work is lost with the process.
@@ -54,6 +71,9 @@ def warm_up(names: Iterable[str] | None = None) -> dict[str, float]:
     ----------
     names : iterable of str, optional
         Names of families as in ``expfam_game.families``; all that have kernels by default.
+    large : bool
+        Also what games of more than a thousand agents need: their solvers, certificates, rows of influence and streamed
+        equilibria.
 
     Returns
     -------
@@ -74,16 +94,21 @@ def warm_up(names: Iterable[str] | None = None) -> dict[str, float]:
     for name in wanted:
         if name not in _MEMBERS:
             raise InvalidInput(f"{name!r} is no family with compiled kernels; there are {', '.join(_MEMBERS)}")
-    seconds = {}
-    for name in tqdm(wanted, desc="compiling", disable=None, leave=False):
+    jobs: list[tuple[str, Callable[[], None]]] = [(name, partial(_exercise, name)) for name in wanted]
+    for name, n_agents in LARGE_GAMES.items() if large else ():
+        jobs += [(name, partial(_play_large, n_agents, width)) for width in WIDTHS]
+        jobs += [(name, partial(_ask_about_large, n_agents))]
+    seconds = dict.fromkeys((name for name, _ in jobs), 0.0)
+    for name, job in tqdm(jobs, desc="compiling", disable=None, leave=False):
         begun = time.perf_counter()
-        _exercise(_MEMBERS[name]())
-        seconds[name] = time.perf_counter() - begun
+        job()
+        seconds[name] += time.perf_counter() - begun
     return seconds
 
 
-def _exercise(family: Family) -> None:
-    """Call everything that is compiled on first use."""
+def _exercise(name: str) -> None:
+    """Call everything of a family that is compiled on first use."""
+    family = _MEMBERS[name]()
     mean = family.reference_mean()
     theta = np.stack([family.to_natural(mean)] * 2)
     family.to_mean(theta)
@@ -96,3 +121,56 @@ def _exercise(family: Family) -> None:
     game = Game(family, Weights.ring(3, self_weight=0.5), means=np.stack([mean] * 3))
     for solver in (Direct(), Contraction(), SampledPlay(n_samples=10, rounds=2)):
         solve(game, solver)
+
+
+# ---------------------------------------------------------------------- large games
+
+
+def _large_game(weights: Weights, dim: int) -> Game:
+    means = np.random.default_rng(0).uniform(0.1, 0.9, (weights.n_agents, dim))
+    return Game(families.Bernoulli(dim), weights, means=means)
+
+
+def _listening_to(others: IntArray, self_weight: float) -> Weights:
+    """Everybody listens to as many; ``others`` has shape (n_agents, neighbours)."""
+    n, neighbours = others.shape
+    shares = np.full(others.size, (1.0 - self_weight) / neighbours)
+    listening = sparse.csr_array((shares, others.ravel(), neighbours * np.arange(n + 1)), shape=(n, n))
+    return Weights(listening + self_weight * sparse.eye_array(n))
+
+
+def _graphs(n_agents: int) -> Iterator[Weights]:
+    """One for each way to find the equilibria of large games."""
+    rng = np.random.default_rng(0)
+    anybody = rng.integers(0, n_agents, (n_agents, _NEIGHBOURS))
+    yield _listening_to(anybody, 0.05)  # deflated play
+    size = n_agents // 100
+    home = np.minimum(np.arange(n_agents)[:, None] // size * size + anybody % size, n_agents - 1)
+    yield _listening_to(np.where(rng.random(home.shape) < 0.01, anybody, home), 1e-3)  # play with communities
+    yield Weights.erdos_renyi(n_agents, _NEIGHBOURS / n_agents, self_weight=0.05, seed=0)  # play on several levels
+    yield Weights.ring(n_agents, 1e-4)  # elimination in a band
+
+
+def _play_large(n_agents: int, width: int) -> None:
+    """Solvers are compiled for every number of columns that goes through memory at once."""
+    for weights in _graphs(n_agents):
+        solve(_large_game(weights, width))
+    _stream(_large_game(next(_graphs(n_agents)), width))
+
+
+def _stream(game: Game) -> None:
+    """The equilibrium of a game in files."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        game.weights.save(folder)
+        np.save(folder / "means.npy", game.means)
+        stored = Weights.from_files(*(folder / f"{part}.npy" for part in ("indptr", "indices", "data")))
+        stream_equilibrium(stored, folder / "means.npy", folder / "profile.npy", tolerance=1e-3, progress=False)
+
+
+def _ask_about_large(n_agents: int) -> None:
+    """What is asked about large games beside their equilibria."""
+    game = _large_game(next(_graphs(n_agents)), 1)
+    certify(game, solve(game))
+    for tolerance in (1e-2, 1e-10):
+        game.influence_row(0, tolerance)

@@ -24,7 +24,7 @@ ALLOWED = {
     "bridge": {"learners", "solvers", "game", "families", "kernels"},
     "plots": {"certificates", "solvers", "game", "families", "kernels"},
     "files": {"solvers", "game", "families", "kernels"},
-    "warmup": {"solvers", "game", "families", "kernels"},
+    "warmup": {"certificates", "solvers", "game", "families", "kernels"},
     "cli": {"warmup", "plots", "files", "certificates", "solvers", "game", "families", "kernels"},
     "__main__": {"cli"},
 }

@@ -49,7 +49,7 @@ class MomentEstimate:
     mean : ndarray, shape (..., dim)
         Average statistic of the samples.
     standard_error : ndarray, shape (..., dim)
-        Standard error of each entry of ``mean``: from the exact variance with ``method="sum-law"`` and for Gamma, Beta
+        Standard error of each entry of ``mean``: from the exact variance with ``method="sum-law"`` and for Gaussian, Gamma, Beta
         and Dirichlet, where squares would cost more than the samples; otherwise, and with a covariance, from the
         samples. Infinite for one sample unless from a sum law.
     n : int

@@ -26,8 +26,9 @@ from expfam_game.families.base import Family, require_integer
 from expfam_game.kernels.block_sums import default_threads
 from expfam_game.kernels.sums import compensated_sums, squared_deviations
 
-_ENTRIES, _ROWS = 1 << 18, 1 << 14
-"""A block has so many statistics or rows at most (but never less than 16 rows): it stays in the cache of a core."""
+_ENTRIES, _ROWS = 1 << 16, 1 << 14
+"""A block has so many statistics or rows at most (but never less than 16 rows): it stays in the cache of a core, and the
+arrays made for it are of a size that is used again instead of being asked from the system anew."""
 
 Piece = tuple[int, AnyArray, AnyArray | None]
 """Where a block begins, its samples and their weights."""
@@ -240,17 +241,22 @@ def _measured(family: Family, piece: Piece) -> tuple[int, Sums | None]:
     phi = statistics_of(family, start, samples)
     rows, dim = phi.shape
     if weights is None:
-        count, exponent, scaled = rows, 0, np.ones(rows)
+        count, exponent, scaled = rows, 0, np.empty(0)
     else:
         scaled, exponent = _scaled(weights, rows, start)
         count = int(np.count_nonzero(weights))
     if count == 0:
         return rows, None
+    if weights is not None and count < rows:
+        counted = weights > 0
+        phi, scaled = phi[counted], scaled[counted]
     total, rest, first, second = np.zeros(dim + 1), np.zeros(dim + 1), np.zeros(dim), np.zeros(dim)
     compensated_sums(phi, scaled, total, rest)
     with np.errstate(over="ignore", invalid="ignore"):
         around = (total + rest)[:-1] / (total[-1] + rest[-1])
-        squares = float(squared_deviations(phi, scaled, around, first, second))
+        weights_squared = scaled * scaled
+        squares = float(weights_squared.sum()) if weights is not None else float(rows)
+        squared_deviations(phi, weights_squared, around, first, second)
         centre = around + first / squares
         scatter = np.maximum(second - first**2 / squares, 0.0)
     return rows, Sums(count, exponent, total, rest, squares, centre, scatter)
@@ -291,7 +297,9 @@ def _scaled(weights: AnyArray, rows: int, start: int) -> tuple[FloatArray, int]:
         )
     largest = float(np.max(values, initial=0.0))
     exponent = int(np.frexp(largest)[1]) - 1 if largest > 0 else 0
-    return np.ldexp(values, -exponent), exponent
+    if abs(exponent) > 1000:
+        return np.ldexp(values, -exponent), exponent
+    return (values if exponent == 0 else values * 2.0**-exponent), exponent
 
 
 # ---------------------------------------------------------------------- blocks

@@ -111,7 +111,7 @@ class VonMises(_Directional):
 
     Stable for κ from 0 to 1e10. ``log_prob`` carries the rounding error of a scalar product of size κ. As ‖μ‖ → 1 the
     concentration hangs on 1 − ‖μ‖ ≈ 1/(2κ), so a mean in doubles determines it only to a relative error of about 2κ
-    times 1e-16.
+    times 1e-16: to 1e-8 at κ = 1e8, however exactly the mean is met.
 
     Examples
     --------
@@ -195,7 +195,7 @@ class VonMisesFisher(_Directional):
     Stable for κ from 0 to 1e10 and any d: the Bessel ratio comes from Gauss's continued fraction or from Debye's
     uniform expansion. ``log_prob`` carries the rounding error of a scalar product of size κ. As ‖μ‖ → 1 the
     concentration hangs on 1 − ‖μ‖ ≈ (d − 1)/(2κ), so a mean in doubles determines it only to a relative error of about
-    2κ/(d − 1) times 1e-16.
+    2κ/(d − 1) times 1e-16: to 1e-8 at κ = 1e8 on the sphere, however exactly the mean is met.
 
     Parameters
     ----------

@@ -32,7 +32,9 @@ class Gamma(Family):
 
     Stable for shapes 1e-6 … 1e8 and rates 1e-100 … 1e100. ``log_prob`` and ``log_partition`` add terms of size
     a |log a| and a |log r| and carry their rounding error. Shape a ≫ 1 depends on the mean through
-    s = log μ₂ − μ₁ ≈ 1/(2a), so doubles determine it only to a relative error of about 2 a (1 + |μ₁|) · 1e-16.
+    s = log μ₂ − μ₁ ≈ 1/(2a), so doubles determine it only to a relative error of about 2 a (1 + |μ₁|) · 1e-16: to 1e-8 at
+    a shape of 1e8, however exactly the mean is met. Data of unit mean (divide x by it, and multiply the rate) keep
+    |μ₁| small; s itself cannot be given.
 
     Samples below 5e-324 are not representable (log x is about −1/a at a tiny shape): ``sample`` rounds them up to that
     number, while ``estimate_mean`` averages the exact log x, which is drawn in log-space.

@@ -183,7 +183,8 @@ class Ising(Family):
         return self._engine.log_partition(flat).reshape(theta.shape[:-1])
 
     def _to_mean(self, theta: FloatArray) -> FloatArray:
-        return self._engine.mean(theta.reshape(-1, self.dim)).reshape(theta.shape)
+        # a sum of probabilities near one may be rounded beyond it
+        return np.clip(self._engine.mean(theta.reshape(-1, self.dim)), -1.0, 1.0).reshape(theta.shape)
 
     def _to_natural(self, mu: FloatArray) -> FloatArray:
         if self._is_forest:

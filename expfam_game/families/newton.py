@@ -29,8 +29,8 @@ _LONGEST = 4.0
 """Longest step, relative to the scale of θ."""
 _CREEP = 1e-9
 """A damped move, relative to θ, at which an agent is given up: it is pressed against the edge of the natural space."""
-_RESIDUAL_GOAL = 1e-9
-"""Largest accepted |∇A(θ) − μ| in standard deviations of the statistic."""
+_RESIDUAL_GOAL = 1e-13
+"""Largest accepted |∇A(θ) − μ|, relative to the root of the statistic's mean square, √(μ² + variance)."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Inversion:
     theta : ndarray, shape (..., dim)
         Natural parameters.
     converged : ndarray of bool, shape (...)
-        Whether the residual is near rounding and Newton's step has died out.
+        Whether |∇A(θ) − μ| is at most 1e-13 of the root of the statistic's mean square and Newton's step has died out.
     residual : ndarray, shape (...)
         Largest |∇A(θ) − μ| over the statistics, in standard deviations of the statistic.
     step : ndarray, shape (..., dim)
@@ -218,7 +218,9 @@ class _Search:
         halted[self.active] = False
         self.step, self.residual = step, residual
         small = np.all(np.abs(step) <= _STEP_GOAL * self._unit(everyone), axis=-1)
-        return np.asarray((small & (residual <= _RESIDUAL_GOAL)) | (noise & halted))
+        magnitude = np.sqrt(self.mu**2 + self.deviation**2)
+        close = np.all(np.abs(self.mu - self.mean) <= _RESIDUAL_GOAL * magnitude, axis=-1)
+        return np.asarray((small & close) | (noise & halted))
 
 
 def _solve(matrix: FloatArray, right: FloatArray) -> FloatArray:

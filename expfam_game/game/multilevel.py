@@ -47,7 +47,7 @@ _SLOW = 0.4
 _PROBE = 6
 """Rounds of the probe that measures that pace."""
 
-_ROUNDS = 200
+_ROUNDS = 100
 """Rounds after which a method is given up."""
 
 _FACTORS = 1_000_000

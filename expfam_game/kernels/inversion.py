@@ -22,7 +22,6 @@ from expfam_game.kernels.special_functions import (
     digamma_difference,
     log_minus_digamma,
     total_except,
-    trigamma,
     trigamma_difference,
     trigamma_excess,
 )
@@ -69,13 +68,30 @@ def gamma_shapes(s: FloatArray) -> FloatArray:
 
 
 @compiled
+def _polygammas(x: float) -> tuple[float, float]:
+    """ψ(x) and ψ'(x) for x > 0 to about 1e-9 relative to max(1, |ψ|) and ψ': for starts and for the slopes of Newton steps."""
+    low, slope = 0.0, 0.0
+    while x < 5.0:
+        y = 1.0 / x
+        low += y
+        slope += y * y
+        x += 1.0
+    y = 1.0 / x
+    z = y * y
+    value = math.log(x) - y * (0.5 + y * (1 / 12 + z * (-1 / 120 + z * (1 / 252 - z / 240)))) - low
+    tail = z * (1 / 6 + z * (-1 / 30 + z * (1 / 42 + z * (-1 / 30 + z * (5 / 66)))))
+    return value, slope + y * (1.0 + 0.5 * y + tail)
+
+
+@compiled
 def _inverse_digamma(y: float) -> float:
-    """x > 0 with ψ(x) = y, to about 1e-8: good enough for a start (Minka 2000, appendix C)."""
+    """x > 0 with ψ(x) = y, to about 1e-6: good enough for a start (Minka 2000, appendix C)."""
     x = math.exp(y) + 0.5 if y >= -2.22 else -1.0 / (y + 0.5772156649015329)
     for _ in range(4):
-        r = (y - digamma(x)) / (trigamma(x) * x)
+        value, slope = _polygammas(x)
+        r = (y - value) / (slope * x)
         x = _scaled(x, r)
-        if abs(r) < 1e-8:
+        if abs(r) < 1e-3:
             break
     return x
 
@@ -114,7 +130,7 @@ def _balanced_start(g: FloatArray, a: FloatArray) -> None:
     gap = max(-(top + math.log(np.exp(g - top).sum())), 1e-17)
     total = 0.5 * (g.size - 1) / gap
     for _ in range(2):
-        level = digamma(total)
+        level = _polygammas(total)[0]
         for c in range(g.size):
             a[c] = _inverse_digamma(g[c] + level)
         total = a.sum()
@@ -155,11 +171,11 @@ def _dirichlet_newton_step(g: FloatArray, a: FloatArray, f: FloatArray, q: Float
     m = int(np.argmax(a))
     rest = total_except(a, m)
     total = rest + a[m]
-    shared = trigamma(total)
+    shared = _polygammas(total)[1]
     worst, pull, others = 0.0, 0.0, 0.0
     for c in range(a.size):
         f[c] = -digamma_difference(a[c], rest if c == m else total - a[c]) - g[c]
-        q[c] = 1.0 / trigamma(a[c])
+        q[c] = 1.0 / _polygammas(a[c])[1]
         worst = max(worst, abs(f[c] / g[c]))
         pull -= f[c] * q[c]
         others += 0.0 if c == m else q[c]
@@ -183,8 +199,14 @@ def _dirichlet_row(g: FloatArray, out: FloatArray) -> bool:
             out[:] = a
         if best < 3e-16 or stalled:
             return True
+        largest = 0.0
         for c in range(a.size):
-            a[c] = _scaled(a[c], (shift - f[c]) * q[c] / a[c])
+            r = (shift - f[c]) * q[c] / a[c]
+            largest = max(largest, abs(r))
+            a[c] = _scaled(a[c], r)
+        if largest <= _STEP:
+            out[:] = a
+            return True
     return False
 
 

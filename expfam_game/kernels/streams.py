@@ -1,8 +1,10 @@
 """Reproducible random streams keyed by (seed, agent, block).
 
-A stream is a Philox counter-based generator whose key is derived from the seed and the key tuple by NumPy's
-``SeedSequence``; the numbers of a stream depend on nothing else, so results are the same whatever the order in which
-the streams are used, and for any number of threads.
+The compiled kernels open one stream for each agent and each block of its samples: sixteen lanes of SFC64, whose states
+Philox draws from the key of the call and the place (:class:`StreamKey`, :mod:`expfam_game.kernels.random_words`). What is
+not compiled takes its numbers from a ``numpy.random.Generator`` over Philox, :func:`stream`, whose key NumPy's
+``SeedSequence`` derives from the seed and the place. The numbers of a stream depend on nothing else: results are the same,
+bit for bit, whatever the order in which the streams are used, and for any number of threads.
 """
 
 from __future__ import annotations

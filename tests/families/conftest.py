@@ -110,9 +110,14 @@ CATALOGUE = [
     ),
     Catalogued(f.VonMisesFisher(20), extreme=[[1e-12] * 20, [100.0] * 20, [1e9] + [0.0] * 19]),
     Catalogued(f.Finite(TABLE), [[3.0, -2.0]], [[30.0, 0.0], [-20.0, 5.0], [0.0, -30.0]]),
-    Catalogued(f.FromStatistic(statistic_of_a_gamma, lambda x: -np.log(x), (0.0, np.inf), nodes=256), [[2.0, -1.0]]),
     Catalogued(
-        f.FromStatistic(statistic_of_a_quartic, None, (-np.inf, np.inf), start=[0.0, 0.0, 1.0], nodes=256),
+        f.FromStatistic(statistic_of_a_gamma, lambda x: -np.log(x), (0.0, np.inf), nodes=256, accuracy=1e-6),
+        [[2.0, -1.0]],
+    ),
+    Catalogued(
+        f.FromStatistic(
+            statistic_of_a_quartic, None, (-np.inf, np.inf), start=[0.0, 0.0, 1.0], nodes=256, accuracy=1e-6
+        ),
         [[0.5, 1.0, 1.0]],
     ),
     Catalogued(f.FromStatistic(lambda x: x, None, (0.0, 1.0)), [[0.0], [5.0]], [[-40.0], [40.0]]),

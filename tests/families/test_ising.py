@@ -141,6 +141,15 @@ def test_sampler_by_chi_square(family):
         assert stats.chisquare(observed, np.append(expected[~rare], expected[rare].sum())).pvalue > 1e-9
 
 
+@pytest.mark.parametrize("family", [Ising.chain(2), Ising.chain(9), Ising.grid(2, 3), Ising.complete(4)], ids=str)
+def test_means_never_leave_the_cube(family):
+    """Sums of probabilities near one used to be rounded to 1.0000000000000004."""
+    theta = np.random.default_rng(5).normal(scale=10.0, size=(4000, family.dim))
+    mu = family.to_mean(theta)
+    assert np.abs(mu).max() <= 1.0
+    assert (np.abs(mu) > 1.0 - 1e-12).mean() > 0.1  # the rows are such that rounding matters
+
+
 def test_rare_spins_in_a_loop_keep_relative_accuracy():
     """Nearly frozen: variances of order 1e-26 are still right, as the frozen state is left out of the sums."""
     family = Ising.complete(3)

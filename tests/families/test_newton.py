@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import product
+
+import mpmath as mp
 import numpy as np
 import pytest
 
 from expfam_game.errors import InversionFailed
 from expfam_game.families.bernoulli import Bernoulli
 from expfam_game.families.finite import Finite
+from expfam_game.families.ising import Ising
 from expfam_game.families.newton import invert_mean, solve_mean
 
 
@@ -50,6 +54,39 @@ def test_random_tables_reach_rounding():
     p /= p.sum(axis=1, keepdims=True)
     mu = p @ family.phi
     np.testing.assert_allclose(invert_mean(family, mu), theta, atol=1e-10)
+
+
+RANDOM = Finite(np.random.default_rng(4).normal(size=(12, 3)))
+LOOP = Ising.grid(2, 2)
+
+
+@pytest.mark.parametrize("scale", [0.1, 1.0, 2.0])
+@pytest.mark.parametrize(
+    ("family", "table"),
+    [(RANDOM, RANDOM.phi), (LOOP, np.array([LOOP.statistic(x) for x in product([-1, 1], repeat=4)]))],
+    ids=["Finite", "Ising"],
+)
+def test_answers_lead_back_to_their_means_to_1e13(family, table, scale):
+    """The means of the answers by mpmath, summed over all states, relative to E|φ|."""
+    mu = family.to_mean(np.random.default_rng(8).normal(scale=scale, size=(20, family.dim)))
+    with mp.workdps(40):
+        for theta, goal in zip(family.to_natural(mu), mu):
+            weight = [mp.exp(mp.fdot(row.tolist(), theta.tolist())) for row in table]
+            for column, value in zip(table.T, goal):
+                exact = mp.fdot(weight, column.tolist()) / mp.fsum(weight)
+                size = mp.fdot(weight, np.abs(column).tolist()) / mp.fsum(weight)
+                assert abs(exact - mp.mpf(float(value))) <= 1e-13 * size
+
+
+def test_a_residual_above_1e13_is_a_failure():
+    """A family whose means are rounded to eleven digits cannot be inverted to thirteen."""
+
+    class Coarse(Bernoulli):
+        def _to_mean(self, theta):
+            return np.round(super()._to_mean(theta), 11)
+
+    with pytest.raises(InversionFailed, match="residual of .* standard deviations"):
+        invert_mean(Coarse(), np.array([0.3 + 3e-12]))
 
 
 @pytest.mark.parametrize("outside", [0.0, 1.0 + 1e-9, 1.5, -1e-3])

@@ -152,34 +152,44 @@ def test_single_words_and_tosses():
 # ---------------------------------------------------------------------- battery
 
 
-def interleaved(kind: str) -> np.ndarray:
-    """Words of 64 streams that differ in one part of their counter or in the seed, taken in turns.
+_STREAMS = {
+    "agents": lambda k, n: words_of(77, agent=k, n=n),
+    "blocks": lambda k, n: words_of(77, block=k, n=n),
+    "swapped": lambda k, n: words_of(77, agent=k, block=63 - k, n=n),  # (agent, block) beside (block, agent)
+    "branches": lambda k, n: words_of(77, branch=k, n=n),
+    "seeds": lambda k, n: words_of(stream_key(seed_sequence(k)).key, n=n),
+    "keys": lambda k, n: words_of(k, n=n),
+    "single-bit keys": lambda k, n: words_of(1 << k, n=n),
+}
+"""The k-th of 64 streams that differ in one part of their counter, in the seed, or only in the key."""
 
-    "lanes" are the words of one stream in their order: neighbours come from different lanes.
+
+def interleaved(kind: str) -> np.ndarray:
+    """A million words of the 64 streams of a kind, taken in turns.
+
+    "lanes" are the words of one stream in their order: neighbours come from different lanes. "first words" are those that
+    the sixteen lanes of 65 536 agents begin with: all that a game of many agents with few samples sees.
     """
     if kind == "lanes":
         return words_of(77, n=64 * 16384)
-    streams = {
-        "agents": [words_of(77, agent=k, n=16384) for k in range(64)],
-        "blocks": [words_of(77, block=k, n=16384) for k in range(64)],
-        "branches": [words_of(77, branch=k, n=16384) for k in range(64)],
-        "seeds": [words_of(stream_key(seed_sequence(k)).key, n=16384) for k in range(64)],
-    }[kind]
-    return np.stack(streams, axis=1).ravel()
+    if kind == "first words":
+        return np.concatenate([words_of(77, agent=k, n=16) for k in range(65536)])
+    return np.stack([_STREAMS[kind](k, 16384) for k in range(64)], axis=1).ravel()
 
 
-@pytest.fixture(scope="module", params=["lanes", "agents", "blocks", "branches", "seeds"])
+@pytest.fixture(scope="module", params=["lanes", "first words", *_STREAMS])
 def words(request):
     return interleaved(request.param)
 
 
 def test_no_word_occurs_twice(words):
     """A million of 2^64: a repeat has probability 3e-8, so this is also a test for overlapping streams."""
-    assert np.unique(words).size == words.size
+    ordered = np.sort(words)
+    assert np.all(ordered[1:] != ordered[:-1])
 
 
 def test_bits_are_fair_and_uncorrelated(words):
-    words = words[: 1 << 18]
+    words = words[: 1 << 17]
     bits = ((words[:, None] >> np.arange(64, dtype=np.uint64)) & np.uint64(1)).astype(np.float64) * 2.0 - 1.0
     n = len(bits)
     assert 2.0 * 64 * stats.norm.sf(np.abs(bits.mean(axis=0)).max() * np.sqrt(n)) > CERTAIN
@@ -232,3 +242,54 @@ def test_collisions(words):
     n, m = 1 << 14, float(1 << 20)
     mean = len(balls) * (n - m * -np.expm1(n * np.log1p(-1.0 / m)))
     assert abs(collisions - mean) < 7.0 * np.sqrt(mean)
+
+
+def ranks(matrices: np.ndarray) -> np.ndarray:
+    """Ranks over the field of two elements of matrices of 64 rows, each row the bits of a word; shape (n, 64) of words."""
+    rows, at = matrices.copy(), np.arange(len(matrices))
+    used = np.zeros(rows.shape, bool)
+    for bit in range(64):
+        ones = (rows >> np.uint64(bit)) & np.uint64(1) > 0
+        free = ones & ~used
+        pivot = free.argmax(axis=1)
+        found = free[at, pivot]
+        used[at, pivot] |= found
+        ones[at, pivot] = False
+        rows ^= np.where(ones & found[:, None], rows[at, pivot][:, None], np.uint64(0))
+    return used.sum(axis=1)
+
+
+def test_ranks_of_matrices(words):
+    """Of full rank, one less, or even less, with their exact probabilities (Marsaglia & Tsay 1985)."""
+    observed = np.bincount(np.minimum(64 - ranks(words[: 1 << 18].reshape(-1, 64)), 2), minlength=3)
+
+    def probability(rank: int) -> float:
+        i = np.arange(rank)
+        return float(2.0 ** -((64 - rank) ** 2) * np.prod((1.0 - 2.0 ** (i - 64.0)) ** 2 / (1.0 - 2.0 ** (i - rank))))
+
+    full, less = probability(64), probability(63)
+    assert stats.chisquare(observed, np.array([full, less, 1.0 - full - less]) * observed.sum()).pvalue > CERTAIN
+
+
+def test_weights_of_neighbours_are_independent(words):
+    """Numbers of ones in two words that no other pair shares: 13 × 13 cells, of which the outer ones take in the tails."""
+    edges = np.append(stats.binom(64, 0.5).cdf(np.arange(26, 38)), 1.0)
+    probabilities = np.diff(edges, prepend=0.0)
+    cells = np.clip(np.bitwise_count(words).astype(np.int64), 26, 38) - 26
+    for lag in (1, 16, 64):
+        first, second = cells.reshape(-1, 2, lag).swapaxes(0, 1)
+        counts = np.bincount((13 * first + second).ravel(), minlength=169)
+        assert stats.chisquare(counts, np.outer(probabilities, probabilities).ravel() * counts.sum()).pvalue > CERTAIN
+
+
+def test_ranks_and_weights_see_faults():
+    """Rank: a row that is the sum of two others. Weights: neighbours that share half of their bits."""
+    words = words_of(3, n=1 << 20)
+    spoilt = words.reshape(-1, 64).copy()
+    spoilt[::8, 5] = spoilt[::8, 1] ^ spoilt[::8, 2]
+    with pytest.raises(AssertionError):
+        test_ranks_of_matrices(spoilt.ravel())
+    pairs = words.reshape(-1, 2).copy()
+    pairs[:, 1] = (pairs[:, 1] >> np.uint64(32) << np.uint64(32)) | (pairs[:, 0] & np.uint64(0xFFFFFFFF))
+    with pytest.raises(AssertionError):
+        test_weights_of_neighbours_are_independent(pairs.ravel())

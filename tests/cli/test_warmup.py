@@ -1,0 +1,30 @@
+"""Warm-up of large games; that of families is tested with the other commands."""
+
+from __future__ import annotations
+
+from expfam_game import warmup
+
+
+def test_large_games_are_played(monkeypatch):
+    """Every way to find their equilibria, one number of columns, just above the size of small games."""
+    monkeypatch.setattr(warmup, "LARGE_GAMES", {"large": 1_200})
+    monkeypatch.setattr(warmup, "WIDTHS", (2,))
+    solved, solve = [], warmup.solve
+    monkeypatch.setattr(warmup, "solve", lambda game: solved.append(game.means.shape) or solve(game))
+    seconds = warmup.warm_up([], large=True)
+    assert list(seconds) == ["large"]
+    assert solved == [(1_200, 2)] * 4 + [(1_200, 1)]
+    assert seconds["large"] > 0.0
+
+
+def test_large_games_come_on_request_only():
+    assert list(warmup.warm_up(["Poisson"])) == ["Poisson"]
+
+
+def test_large_games_are_large_enough():
+    """One that is swept by one thread and one by many; none that is small enough for LU whatever the graph."""
+    from expfam_game.game import linear
+    from expfam_game.kernels import sparse
+
+    one, many = warmup.LARGE_GAMES.values()
+    assert linear._SMALL < one <= sparse._ALONE < many
