@@ -15,10 +15,9 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
-from enum import StrEnum
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import typer
@@ -31,7 +30,19 @@ from scipy import sparse
 import expfam_game as eg
 from benchmarks.graphs import GRAPHS, TRUST, make_weights
 from benchmarks.linear_peers import PEERS, RESIDUAL, TooSlow, time_limit, worth_trying
-from benchmarks.report import console, environment, number, progress, save_json
+from benchmarks.report import (
+    GraphNames,
+    Quick,
+    Repeats,
+    Sizes,
+    console,
+    environment,
+    fitted_exponent,
+    number,
+    progress,
+    require_known,
+    save_json,
+)
 from expfam_game._typing import FloatArray
 from expfam_game.game.linear import LinearSystem
 from expfam_game.kernels import sparse as kernels
@@ -62,6 +73,7 @@ Columns
                 time of that peer divided by ours; "> 5" where it was given up after the limit; — where it is not installed
                 or its memory would not suffice (all peers but splu solve one statistic after another, as they must; a peer
                 that takes longer than 5 seconds is timed once)
+  per core      processor time of the fastest peer divided by ours, all threads counted
   solve()       time of eg.solve, which adds the proved bound, natural parameters and regrets of Bernoulli agents, over ours
   proof         time of eg.certify(…, grade="float") over that of the linear solve
   sweep         bytes a sweep must move, per second, as a share of copy bandwidth measured in the same run; on random
@@ -71,15 +83,11 @@ Columns
 """
 
 
-_clock: Callable[[], float] = time.perf_counter
-"""What all times are measured with; ``--clock cpu`` counts processor seconds of all threads instead."""
+class Seconds(NamedTuple):
+    """By the clock, and of all threads together."""
 
-
-class Clock(StrEnum):
-    """Which seconds are counted."""
-
-    WALL = "wall"
-    CPU = "cpu"
+    wall: float
+    cpu: float
 
 
 @njit(parallel=True)
@@ -93,14 +101,26 @@ def copy_bandwidth(megabytes: int) -> float:
     source = np.ones(megabytes * 131_072)
     target = np.empty_like(source)
     _copied(source, target)
-    times = [_timed(_copied, source, target)[0] for _ in range(5)]
+    times = [_timed(_copied, source, target)[0].wall for _ in range(5)]
     return float(2 * source.nbytes / min(times))
 
 
-def _timed(job: Callable[..., Any], *arguments: Any) -> tuple[float, Any]:
-    begun = _clock()
+def _timed(job: Callable[..., Any], *arguments: Any) -> tuple[Seconds, Any]:
+    wall, cpu = time.perf_counter(), time.process_time()
     result = job(*arguments)
-    return _clock() - begun, result
+    return Seconds(time.perf_counter() - wall, time.process_time() - cpu), result
+
+
+def _medians(times: dict[str, list[Seconds]], clock: int) -> dict[str, float]:
+    """Of wall time (0) or processor time (1); NaN where nothing was timed."""
+    return {
+        name: float(np.median([t[clock] for t in taken])) if taken else float("nan") for name, taken in times.items()
+    }
+
+
+def _spread(taken: list[Seconds]) -> float:
+    walls = [seconds.wall for seconds in taken]
+    return float(np.ptp(walls) / np.median(walls)) if walls else float("nan")
 
 
 # ---------------------------------------------------------------------- measuring
@@ -108,7 +128,7 @@ def _timed(job: Callable[..., Any], *arguments: Any) -> tuple[float, Any]:
 
 @dataclass
 class Case:
-    """One game and what every solver took for it; seconds are medians."""
+    """One game and what every solver took for it; seconds are medians, by the clock."""
 
     graph: str
     trust: str
@@ -116,6 +136,8 @@ class Case:
     edges: int
     chosen: str = ""
     seconds: float = float("nan")
+    cpu: float = float("nan")
+    """Seconds of all threads together."""
     spread: float = 0.0
     solve: float = float("nan")
     """Of ``eg.solve``, over ``seconds``."""
@@ -125,6 +147,7 @@ class Case:
     memory: tuple[float, float] = (float("nan"), float("nan"))
     peers: dict[str, float] = field(default_factory=dict)
     """Peer: its seconds; NaN where it has none."""
+    peers_cpu: dict[str, float] = field(default_factory=dict)
     peers_spread: dict[str, float] = field(default_factory=dict)
     more_than: dict[str, float] = field(default_factory=dict)
     """Peers that were given up: after how many seconds."""
@@ -134,7 +157,7 @@ def measure(
     graph: str, trust: str, n_agents: int, dim: int, repeats: int, limit: float, copy: float, seed: int
 ) -> Case:
     """Time everything on fresh weights and means each repetition."""
-    times: dict[str, list[float]] = {name: [] for name in ("ours", "solve", "proof", *PEERS)}
+    times: dict[str, list[Seconds]] = {name: [] for name in ("ours", "solve", "proof", *PEERS)}
     case: Case | None = None
     for repeat in range(repeats):
         weights, means = _game(graph, trust, n_agents, dim, seed + repeat)
@@ -147,17 +170,17 @@ def measure(
             case.sweep = _sweep_bandwidth(b, x, rhs) / copy
         _time_the_whole(weights, means, x, times)
         for name in PEERS:
-            if worth_trying(name, graph, weights.n_agents) and not (times[name] and times[name][0] > _LONG):
+            if worth_trying(name, graph, weights.n_agents) and not (times[name] and times[name][0].wall > _LONG):
                 _run_peer(name, b, rhs, limit, times[name], case)
     assert case is not None
     if n_agents >= _MEMORY_FROM:
         case.memory = _memory(graph, trust, n_agents, dim, seed)
-    medians = {name: float(np.median(t)) if t else float("nan") for name, t in times.items()}
-    spreads = {name: float(np.ptp(t)) / medians[name] if t else float("nan") for name, t in times.items()}
-    case.seconds, case.spread = medians["ours"], spreads["ours"]
-    case.solve, case.proof = (medians[name] / case.seconds for name in ("solve", "proof"))
-    case.peers = {name: medians[name] for name in PEERS}
-    case.peers_spread = {name: spreads[name] for name in PEERS}
+    walls, processor = _medians(times, 0), _medians(times, 1)
+    case.seconds, case.spread, case.cpu = walls["ours"], _spread(times["ours"]), processor["ours"]
+    case.solve, case.proof = (walls[name] / case.seconds for name in ("solve", "proof"))
+    case.peers = {name: walls[name] for name in PEERS}
+    case.peers_cpu = {name: processor[name] for name in PEERS}
+    case.peers_spread = {name: _spread(times[name]) for name in PEERS}
     return case
 
 
@@ -177,7 +200,7 @@ def _game(graph: str, trust: str, n_agents: int, dim: int, seed: int) -> tuple[e
     return weights, np.random.default_rng(seed).uniform(0.1, 0.9, size=(weights.n_agents, dim))
 
 
-def _time_the_whole(weights: eg.Weights, means: FloatArray, x: FloatArray, times: dict[str, list[float]]) -> None:
+def _time_the_whole(weights: eg.Weights, means: FloatArray, x: FloatArray, times: dict[str, list[Seconds]]) -> None:
     """``eg.solve`` and ``eg.certify``: the enclosure must hold what the linear solve found, to its tolerance."""
     game = eg.Game(eg.families.Bernoulli(means.shape[1]), weights, means=means)
     seconds, solution = _timed(eg.solve, game, eg.solvers.Direct(tolerance=RESIDUAL))
@@ -194,7 +217,7 @@ def _our_solve(b: sparse.csr_array, rhs: FloatArray) -> tuple[FloatArray, str]:
     return x, how.partition(",")[0] if how.startswith("LU") else how
 
 
-def _run_peer(name: str, b: Any, rhs: FloatArray, limit: float, out: list[float], case: Case) -> None:
+def _run_peer(name: str, b: Any, rhs: FloatArray, limit: float, out: list[Seconds], case: Case) -> None:
     if name in case.more_than:
         return
     try:
@@ -219,7 +242,9 @@ def _sweep_bandwidth(b: sparse.csr_array, x: FloatArray, rhs: FloatArray) -> flo
     x, rhs = np.ascontiguousarray(x[:, :width]), np.ascontiguousarray(rhs[:, :width])
     out, lanes = np.empty_like(x), kernels.lanes(width)
     kernels.affine(b.indptr, b.indices, b.data, x, rhs, out, lanes)
-    best = min(_timed(lambda: kernels.affine(b.indptr, b.indices, b.data, x, rhs, out, lanes))[0] for _ in range(3))
+    best = min(
+        _timed(lambda: kernels.affine(b.indptr, b.indices, b.data, x, rhs, out, lanes))[0].wall for _ in range(3)
+    )
     return float((b.data.nbytes + b.indices.nbytes + b.indptr.nbytes + 3 * x.nbytes) / best)
 
 
@@ -265,14 +290,10 @@ def _resident(line: str) -> float:
 
 
 def exponent(cases: list[Case]) -> float:
-    """Slope of log(seconds) against log(edges) from 10⁴ agents on (from the second size where there are fewer)."""
-    ordered = sorted(cases, key=lambda case: case.edges)
-    large = [case for case in ordered if case.n_agents >= 9_000] or ordered[1:]
-    if len(large) < 2:
-        large = ordered
-    if len(large) < 2:
-        return float("nan")
-    return float(np.polyfit(np.log([c.edges for c in large]), np.log([c.seconds for c in large]), 1)[0])
+    """Slope of log(seconds) against log(edges) from 10⁴ agents on (over all where there are fewer than two such games)."""
+    large = [case for case in cases if case.n_agents >= 9_000]
+    used = large if len(large) > 1 else cases
+    return fitted_exponent([case.edges for case in used], [case.seconds for case in used])
 
 
 # ---------------------------------------------------------------------- showing
@@ -284,10 +305,22 @@ def show(cases: list[Case], screen: Console) -> None:
         table = Table(
             title=f"{graph}, self-weight {trust}: time ∝ edges^{number(exponent(group), '.2f')}", title_justify="left"
         )
-        for name in ("agents", *PEERS, "solve()", "proof", "seconds", "spread", "sweep", "memory", "chosen"):
+        for name in (
+            "agents",
+            *PEERS,
+            "per core",
+            "solve()",
+            "proof",
+            "seconds",
+            "spread",
+            "sweep",
+            "memory",
+            "chosen",
+        ):
             table.add_column(name, justify="left" if name == "chosen" else "right")
         for case in group:
             rest = [
+                number(_per_core(case), ".2f"),
                 number(case.solve, ".2f"),
                 number(case.proof, ".2f"),
                 number(case.seconds),
@@ -303,6 +336,10 @@ def _ratio(case: Case, peer: str) -> str:
     if peer in case.more_than:
         return f"> {case.more_than[peer] / case.seconds:.2g}"
     return number(case.peers[peer] / case.seconds, ".2f")
+
+
+def _per_core(case: Case) -> float:
+    return min((seconds for seconds in case.peers_cpu.values() if seconds > 0), default=float("nan")) / case.cpu
 
 
 def _grouped(cases: list[Case]) -> dict[tuple[str, str], list[Case]]:
@@ -342,23 +379,17 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 def main(
     out: Annotated[Path, typer.Option(help="Folder for the JSON file and the figure.")] = Path("results/scaling"),
     seed: Annotated[int, typer.Option(help="Seed of graphs and means.")] = 0,
-    graph: Annotated[list[str] | None, typer.Option(help="Only this graph; may be repeated.")] = None,
+    graph: GraphNames = None,
     trust: Annotated[list[str] | None, typer.Option(help="Only this self-weight; may be repeated.")] = None,
-    agents: Annotated[list[int] | None, typer.Option(min=100, help="Only this size; may be repeated.")] = None,
-    repeats: Annotated[int, typer.Option(min=1, help="Repetitions, each with fresh means.")] = 3,
+    agents: Sizes = None,
+    repeats: Repeats = 3,
     limit: Annotated[float, typer.Option(help="Seconds after which a peer is given up.")] = 60.0,
-    clock: Annotated[
-        Clock, typer.Option(help="Wall time, or processor time of all threads (on a busy machine).")
-    ] = Clock.WALL,
-    quick: Annotated[bool, typer.Option("--quick", help="Small games, two statistics; to see that it runs.")] = False,
+    quick: Quick = False,
 ) -> None:
     """Equilibria of many agents: cost against size, beside SciPy and PyAMG."""
-    global _clock
-    _clock = time.process_time if clock is Clock.CPU else time.perf_counter
     begun = time.perf_counter()
-    for given, known in ((graph, GRAPHS), (trust, TRUST)):
-        if unknown := set(given or ()) - set(known):
-            raise typer.BadParameter(f"{unknown.pop()!r} is not one of {', '.join(known)}")
+    require_known(graph, GRAPHS)
+    require_known(trust, TRUST)
     sizes = tuple(agents or ((400, 1600) if quick else SIZES))
     dim, repeats, limit = (2, 1, min(limit, 0.5)) if quick else (16, repeats, limit)
     copy = copy_bandwidth(8 if quick else 512)
@@ -375,7 +406,6 @@ def main(
         "repeats": repeats,
         "limit": limit,
         "seed": seed,
-        "clock": clock.value,
         "quick": quick,
         "residual": RESIDUAL,
         "copy_bytes_per_second": copy,
