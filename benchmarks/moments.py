@@ -10,6 +10,7 @@ alone; the package returns the standard errors too. Every timed mean is checked 
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,6 +37,9 @@ from expfam_game.plots.style import clean
 _SIGMAS = 7.0
 _SCIPY_SHARE = 10
 """SciPy draws this many times fewer samples, and its time is multiplied by that: it is slow, and linear in S."""
+
+_SETTLING = 0.3
+"""Seconds between two contestants."""
 
 _LEAST = 0.03
 _MOST_SAMPLES = 10**9
@@ -98,6 +102,12 @@ def cpu_seconds(run: Callable[[], object]) -> float:
 def steady_seconds(run: Callable[[int], object], seed: int, times: int) -> float:
     """CPU seconds of one run, of ``times`` runs with fresh seeds."""
     return cpu_seconds(lambda: [run(seed + k) for k in range(times)]) / times
+
+
+def settle() -> None:
+    """Let what a contestant leaves behind (garbage, buffers that other threads give back) not be counted as the next one's."""
+    gc.collect()
+    time.sleep(_SETTLING)
 
 
 def repetitions(run: Callable[[int], object], seed: int, least: float) -> int:
@@ -177,7 +187,9 @@ def measure(case: Case, n: int, repeats: int, seed: int, least: float = _LEAST, 
     for k in range(repeats):
         for name, (size, run) in runs.items():
             if name != "scipy" or k < 2:  # it is far from the others
+                settle()
                 times[name].append(steady_seconds(run, seed + 10_000 * (k + 1), inner[name]) * n / size)
+        settle()
         times["floor"].append(floor_seconds(case.floor, n))
     medians = {name: float(np.median(values)) for name, values in times.items()}
     curve = cost_curve(case, seed, least, most)

@@ -120,6 +120,10 @@ def _finished(
 
 
 def _rounding(b: sparse.csr_array, visits: FloatArray, rest: FloatArray) -> float:
-    """Every step of attention rounds a few products and sums; there are Σ visits steps in all."""
-    longest = int(np.max(np.diff(b.indptr), initial=0))
-    return float((longest + 4) * np.finfo(float).eps * (np.sum(np.abs(visits)) + np.sum(np.abs(rest))))
+    """What rounding may have lost of the attention, summed over all agents.
+
+    In a round an agent receives as many products as it has listeners, and their sum is off by at most so many ε/2 of itself;
+    a product moves attention that is counted in ``visits``, and of what is on the move at least half moves in every round.
+    """
+    listeners = int(np.max(np.bincount(b.indices, minlength=1)))
+    return float((listeners + 2) * np.finfo(float).eps * (np.sum(np.abs(visits)) + np.sum(np.abs(rest))))
