@@ -144,7 +144,7 @@ def _graphs(n_agents: int) -> Iterator[Weights]:
     rng = np.random.default_rng(0)
     anybody = rng.integers(0, n_agents, (n_agents, _NEIGHBOURS))
     yield _listening_to(anybody, 0.05)  # deflated play
-    size = n_agents // 100
+    size = n_agents // 40
     home = np.minimum(np.arange(n_agents)[:, None] // size * size + anybody % size, n_agents - 1)
     yield _listening_to(np.where(rng.random(home.shape) < 0.01, anybody, home), 1e-3)  # play with communities
     yield Weights.erdos_renyi(n_agents, _NEIGHBOURS / n_agents, self_weight=0.05, seed=0)  # play on several levels

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, ClassVar, Self
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -35,7 +36,7 @@ class StoredCertificate(ABC):
     def __post_init__(self) -> None:
         for name, value in self._content():
             if isinstance(value, np.ndarray):
-                object.__setattr__(self, name, value if _is_frozen(value) else frozen(value.copy()))
+                object.__setattr__(self, name, value if _MADE.get(id(value)) is value else frozen(value.copy()))
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
@@ -144,15 +145,15 @@ def is_array(value: object, dtype: type, shape: tuple[int, ...]) -> bool:
     return type(value) is np.ndarray and value.dtype == dtype and value.shape == shape
 
 
+_MADE: WeakValueDictionary[int, AnyArray] = WeakValueDictionary()
+"""Arrays that were made for a certificate and that nobody else has, by their ids."""
+
+
 def frozen(array: AnyArray) -> AnyArray:
-    """The array, from now on read-only; a certificate keeps such an array instead of a copy."""
+    """An array that was made for a certificate, from now on read-only: it is kept; all others are copied."""
     array.setflags(write=False)
+    _MADE[id(array)] = array
     return array
-
-
-def _is_frozen(array: AnyArray) -> bool:
-    """Whether it is read-only, and no other array has its memory."""
-    return type(array) is np.ndarray and array.base is None and not array.flags.writeable
 
 
 # ---------------------------------------------------------------------- JSON

@@ -31,6 +31,8 @@ _CREEP = 1e-9
 """A damped move, relative to θ, at which an agent is given up: it is pressed against the edge of the natural space."""
 _RESIDUAL_GOAL = 1e-13
 """Largest accepted |∇A(θ) − μ|, relative to the root of the statistic's mean square, √(μ² + variance)."""
+_DEVIATION_GOAL = 1e-9
+"""The same relative to its standard deviation, where rounding of μ allows it."""
 
 
 @dataclass(frozen=True)
@@ -219,7 +221,8 @@ class _Search:
         self.step, self.residual = step, residual
         small = np.all(np.abs(step) <= _STEP_GOAL * self._unit(everyone), axis=-1)
         magnitude = np.sqrt(self.mu**2 + self.deviation**2)
-        close = np.all(np.abs(self.mu - self.mean) <= _RESIDUAL_GOAL * magnitude, axis=-1)
+        attainable = np.maximum(_DEVIATION_GOAL * self.deviation, 8.0 * _EPS * np.abs(self.mu))
+        close = np.all(np.abs(self.mu - self.mean) <= np.minimum(_RESIDUAL_GOAL * magnitude, attainable), axis=-1)
         return np.asarray((small & close) | (noise & halted))
 
 

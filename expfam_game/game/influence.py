@@ -75,7 +75,11 @@ def influence_row(
         touched = np.arange(n)
     else:
         touched = touched[:count]
-    moving, rounding = float(np.sum(np.abs(rest[touched]))), _rounding(b, visits[touched], rest[touched])
+    rest[touched] = 0.0
+    rest[agent] = 1.0
+    # What is left is computed anew from the visits: so it does not matter how they were found, or rounded.
+    rounding = kernels.attention_left(b.indptr, b.indices, b.data, visits, touched, rest)
+    moving = float(np.sum(np.abs(rest[touched])))
     if moving > max(tolerance, rounding):
         raise ToleranceNotReached(
             f"row {agent} of the influence matrix is known to {moving:.2g} only, not to the tolerance {tolerance:.2g}: "
@@ -117,13 +121,3 @@ def _finished(
         more = send_home(rest)
         visits, rest = visits + more, np.asarray(rest + b.T @ more - more)
     return visits, rest
-
-
-def _rounding(b: sparse.csr_array, visits: FloatArray, rest: FloatArray) -> float:
-    """What rounding may have lost of the attention, summed over all agents.
-
-    In a round an agent receives as many products as it has listeners, and their sum is off by at most so many ε/2 of itself;
-    a product moves attention that is counted in ``visits``, and of what is on the move at least half moves in every round.
-    """
-    listeners = int(np.max(np.bincount(b.indices, minlength=1)))
-    return float((listeners + 2) * np.finfo(float).eps * (np.sum(np.abs(visits)) + np.sum(np.abs(rest))))

@@ -15,8 +15,8 @@ Brezina 1996), and the corrected round is the preconditioner of a truncated gene
 2008). Every column has its own step lengths. Nothing depends on the number of threads: results are bitwise the same.
 
 A round takes one sweep over the weights, or over those of the reduced game, which are up to twice as many between fewer
-agents. Rounds to a residual of 1e-8, for up to 10⁶ agents and self-weights from 0.5 to 0.0001: at most 20 on random and
-power-law graphs and on communities, 24 on grids (``benchmarks.scaling``). Small-world graphs, rings with a few shortcuts,
+agents. Rounds to a residual of 1e-8, for up to 10⁶ agents and self-weights from 0.5 to 0.0001: at most 25
+(``benchmarks.scaling``). Small-world graphs, rings with a few shortcuts,
 take some 30. Where agents listen to their nearest only and are not listened to in turn, play between communities may stall;
 Krylov takes over. Trees are left to LU: communities do not shorten play on them.
 """

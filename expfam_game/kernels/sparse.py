@@ -497,6 +497,30 @@ def push(
 
 
 @compiled
+def attention_left(
+    indptr: IntArray, indices: IntArray, data: FloatArray, visits: FloatArray, touched: IntArray, rest: FloatArray
+) -> float:
+    """rest ← rest − visits + Bᵀ visits on the agents touched, who are all that visits reach; a bound on its rounding, summed.
+
+    A sum of k terms, each a product, is off by at most (k + 1) ε/2 times the sum of their sizes.
+    """
+    size, terms = np.zeros(rest.shape[0]), np.zeros(rest.shape[0], dtype=np.int64)
+    for j in touched:
+        size[j] += abs(rest[j]) + abs(visits[j])
+        rest[j] -= visits[j]
+    for j in touched:
+        if visits[j] != 0.0:
+            for e in range(indptr[j], indptr[j + 1]):
+                rest[indices[e]] += visits[j] * data[e]
+                size[indices[e]] += abs(visits[j]) * data[e]
+                terms[indices[e]] += 1
+    lost = 0.0
+    for j in touched:
+        lost += (terms[j] + 3) * size[j]
+    return lost * 2.0**-52
+
+
+@compiled
 def gauss_seidel_sweep(
     indptr: IntArray, indices: IntArray, data: FloatArray, constant: FloatArray, order: IntArray, mean: FloatArray
 ) -> None:

@@ -227,8 +227,8 @@ def assess(game: Game, mean: FloatArray) -> Assessment:
         return _assess(game, mean)
     except InversionFailed:  # it counts agents from the first one of a block: once more, so that it names the agent
         for values in (mean, game._best_response(mean)):
-            if np.all(game.family.in_mean_space(values)):
-                game.family.to_natural(values)
+            inside = game.family.in_mean_space(values)
+            game.family.to_natural(np.where(inside[:, None], values, game.family.reference_mean()))
         raise
 
 

@@ -29,7 +29,7 @@ class Direct(Solver):
         narrow bands, surfaces of up to 200 000 agents), multilevel elsewhere. The message of the solution says what was done.
     tolerance : float
         Multilevel play stops when the residual is this small relative to the largest entry of ``D m`` of its statistic;
-        the solution then counts as converged.
+        a solution that meets one above 1e-12 counts as converged, otherwise its error bound must be at most 1e-12.
 
     Examples
     --------

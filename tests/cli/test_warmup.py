@@ -6,7 +6,7 @@ from expfam_game import warmup
 
 
 def test_large_games_are_played(monkeypatch):
-    """Every way to find their equilibria, one number of columns, just above the size of small games."""
+    """One number of columns, just above the size of small games."""
     monkeypatch.setattr(warmup, "LARGE_GAMES", {"large": 1_200})
     monkeypatch.setattr(warmup, "WIDTHS", (2,))
     solved, solve = [], warmup.solve
@@ -15,6 +15,17 @@ def test_large_games_are_played(monkeypatch):
     assert list(seconds) == ["large"]
     assert solved == [(1_200, 2)] * 4 + [(1_200, 1)]
     assert seconds["large"] > 0.0
+
+
+def test_there_is_a_graph_for_every_way_to_find_equilibria():
+    """At the size for one thread: what solvers say they did."""
+    found = [
+        warmup.solve(warmup._large_game(weights, 1)).message
+        for weights in warmup._graphs(min(warmup.LARGE_GAMES.values()))
+    ]
+    ways = ("deflated play", "play between 40 communities", "communities", "LU in a band")
+    for message, way in zip(found, ways, strict=True):
+        assert way in message
 
 
 def test_large_games_come_on_request_only():

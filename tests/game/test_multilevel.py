@@ -6,6 +6,7 @@ import subprocess
 import sys
 from fractions import Fraction
 
+import mpmath as mp
 import networkx as nx
 import numpy as np
 import pytest
@@ -227,6 +228,31 @@ def test_influence_rows_against_the_whole_matrix(kind, text, tolerance):
     assert row.error <= tolerance + 1e-13 * game.v.max()
     assert np.all(np.diff(row.influence) <= 0)
     np.testing.assert_allclose(game.influence(rows=[7, 3]), dense[[7, 3]], atol=1e-9)
+
+
+@pytest.mark.parametrize("tolerance", [1e-6, 1e-10])
+def test_influence_row_of_a_graph_with_a_hub(tolerance):
+    """Rounding collects where many listen: fans of fans of a hub, whose row is known in closed form."""
+    fans, own = 60, 0.01
+    n = 1 + fans + fans**2 + 1
+    middle = 1 + np.arange(fans)
+    leaves = 1 + fans + np.arange(fans**2)
+    rows = np.concatenate([np.zeros(fans, int), np.repeat(middle, fans), leaves])
+    columns = np.concatenate([middle, leaves, np.full(fans**2, n - 1)])
+    shares = np.concatenate([np.full(fans + fans**2, (1 - own) / fans), np.full(fans**2, 1 - own)])
+    own_weights = np.r_[np.full(n - 1, own), 1.0]
+    weights = eg.Weights(sparse.csr_array((shares, (rows, columns)), shape=(n, n)) + sparse.diags_array(own_weights))
+    game = eg.Game(eg.families.Bernoulli(1), weights, means=np.full((n, 1), 0.5))
+    row = game.influence_row(0, tolerance)
+    with mp.workdps(40):
+        share, stay = mp.mpf(float(shares[0])), mp.mpf(own)
+        exact = [stay, share * stay, share**2 * stay, fans**2 * share**2 * mp.mpf(float(shares[-1]))]
+        dense = row.dense(n)
+        error = abs(dense[0] - exact[0])
+        error += sum(abs(mp.mpf(float(x)) - exact[1]) for x in dense[middle])
+        error += sum(abs(mp.mpf(float(x)) - exact[2]) for x in dense[leaves])
+        error += abs(mp.mpf(float(dense[-1])) - exact[3])
+    assert error <= row.error <= tolerance
 
 
 def test_influence_is_personalised_pagerank_where_all_self_weights_agree():
