@@ -141,7 +141,7 @@ def scaling(found: dict[str, Any]) -> str:
         rounds = _rounds(c["chosen"])
         rows.append([c["graph"], c["trust"], f"{c['n_agents']:,}", at_least(wall, 4.0 if demanding else 1.0)])
         rows[-1] += [at_least(core, 2.0 if demanding else None), "; ".join([*exact, *given_up]), plain(c["seconds"])]
-        rows[-1] += [f"{100 * c['spread']:.0f} %", plain(c["solve"], ".2f"), at_most(c["proof"], 2.0, ".2f")]
+        rows[-1] += [plain(ratio(c["spread"], 0.01), ".0f"), plain(c["solve"], ".2f"), at_most(c["proof"], 2.0, ".2f")]
         rows[-1] += [at_least(c["sweep"], 0.7 if c["graph"] in ("ring", "grid", "communities") else None, ".2f")]
         rows[-1] += [" / ".join(at_most(m, 3.0 if c["n_agents"] >= 900_000 else None, ".2f") for m in c["memory"])]
         rows[-1] += [judged(rounds, rounds is None or rounds <= _ROUNDS, ".0f"), c["chosen"]]
@@ -155,7 +155,7 @@ def scaling(found: dict[str, Any]) -> str:
         "seconds",
     ]
     head += [
-        "spread",
+        "spread, %",
         "solve()",
         "certificate (≤ 2)",
         "sweep / copy (≥ .7 structured)",

@@ -53,6 +53,9 @@ SIZES = (1_000, 10_000, 100_000, 1_000_000)
 _LONG = 5.0
 """Seconds beyond which a peer is timed once only."""
 
+_ONCE = 900_000
+"""Agents of games that are played once, whatever the repetitions: their graphs take longer to make than to solve."""
+
 _WARM = 80_000
 """Agents of the games that are played once before: enough for the kernels with several threads to be compiled."""
 
@@ -68,7 +71,7 @@ Columns
   agents        N
   chosen        what expfam_game chose for this graph, and how many rounds it took
   seconds       time from the weights to the equilibrium, everything included (choice, communities, rounds)
-  spread        largest less smallest repetition, over the median
+  spread        per cent: largest less smallest repetition, over the median (— for a million agents, who play once)
   bicgstab, gmres, splu, pyamg
                 time of that peer divided by ours; "> 5" where it was given up after the limit; — where it is not installed
                 or its memory would not suffice (all peers but splu solve one statistic after another, as they must; a peer
@@ -79,7 +82,7 @@ Columns
   sweep         bytes a sweep must move, per second, as a share of copy bandwidth measured in the same run; on random
                 graphs latency bounds it, and a share above one says that rows were found in the cache
   memory        growth of the peak memory of a fresh process during the linear solve, and during eg.solve, divided by the
-                size of the input (weights and means); from 100,000 agents on, on Linux
+                size of the input (weights and means); from 100,000 agents on with self-weight 0.001, on Linux
 """
 
 
@@ -120,7 +123,7 @@ def _medians(times: dict[str, list[Seconds]], clock: int) -> dict[str, float]:
 
 def _spread(taken: list[Seconds]) -> float:
     walls = [seconds.wall for seconds in taken]
-    return float(np.ptp(walls) / np.median(walls)) if walls else float("nan")
+    return float(np.ptp(walls) / np.median(walls)) if len(walls) > 1 else float("nan")
 
 
 # ---------------------------------------------------------------------- measuring
@@ -159,7 +162,7 @@ def measure(
     """Time everything on fresh weights and means each repetition."""
     times: dict[str, list[Seconds]] = {name: [] for name in ("ours", "solve", "proof", *PEERS)}
     case: Case | None = None
-    for repeat in range(repeats):
+    for repeat in range(repeats if n_agents < _ONCE else 1):
         weights, means = _game(graph, trust, n_agents, dim, seed + repeat)
         b, rhs = weights.off_diagonal, weights.self_weights[:, None] * means
         case = case or Case(graph, trust, weights.n_agents, b.nnz)
@@ -173,7 +176,7 @@ def measure(
             if worth_trying(name, graph, weights.n_agents) and not (times[name] and times[name][0].wall > _LONG):
                 _run_peer(name, b, rhs, limit, times[name], case)
     assert case is not None
-    if n_agents >= _MEMORY_FROM:
+    if n_agents >= _MEMORY_FROM and trust == _MEMORY_OF:
         case.memory = _memory(graph, trust, n_agents, dim, seed)
     walls, processor = _medians(times, 0), _medians(times, 1)
     case.seconds, case.spread, case.cpu = walls["ours"], _spread(times["ours"]), processor["ours"]
@@ -251,7 +254,8 @@ def _sweep_bandwidth(b: sparse.csr_array, x: FloatArray, rhs: FloatArray) -> flo
 # ---------------------------------------------------------------------- memory
 
 _MEMORY_FROM = 100_000
-"""Agents; in smaller games Python itself is most of it."""
+_MEMORY_OF = "0.001"
+"""Agents and self-weights: in smaller games Python itself is most of it; and weights do not change it."""
 
 
 def _memory(*job: Any) -> tuple[float, float]:
@@ -324,7 +328,7 @@ def show(cases: list[Case], screen: Console) -> None:
                 number(case.solve, ".2f"),
                 number(case.proof, ".2f"),
                 number(case.seconds),
-                f"{100 * case.spread:.0f} %",
+                number(100 * case.spread, ".0f"),
                 number(case.sweep, ".2f"),
                 " / ".join(number(share, ".1f") for share in case.memory),
             ]
