@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -91,7 +92,8 @@ def _pyamg(b: sparse.csr_array, rhs: FloatArray, limit: float) -> FloatArray:
     def column(y: FloatArray) -> FloatArray:
         tolerance = RESIDUAL
         while True:
-            x = hierarchy.solve(y, tol=tolerance, accel="gmres", maxiter=200)
+            with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):  # the residual tells
+                x = hierarchy.solve(y, tol=tolerance, accel="gmres", maxiter=200)
             if np.max(np.abs(y - system @ x)) <= RESIDUAL * np.max(np.abs(y)):
                 return np.asarray(x)
             tolerance /= 10.0

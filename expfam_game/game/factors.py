@@ -23,7 +23,7 @@ _BAND_ENTRIES = 3e7
 _BAND_SHARE = 4
 """A band may have so many entries, or so many for each weight."""
 
-_WIDEST = 128
+_WIDEST = 48
 """Beyond this reach sparse factors are faster."""
 
 

@@ -41,7 +41,7 @@ from expfam_game.kernels import sparse as kernels
 Tick = Callable[[], object]
 """Called once a round: the progress bar."""
 
-_SLOW = 0.4
+_SLOW = 0.55
 """Deflated play that reduces the residual by less than this in a round gives way to communities."""
 
 _PROBE = 6

@@ -19,9 +19,9 @@ from expfam_game.game.multilevel import Multilevel
 
 GRAPHS = ("random", "power law", "ring", "grid", "communities")
 TRUST = ("0.5", "0.05", "0.001", "0.0001", "99 % without data")
-CAP = {"random": 18, "power law": 20, "ring": 22, "grid": 25, "communities": 25}
+CAP = dict.fromkeys(GRAPHS, 25) | {"random": 18}
 """Rounds to a relative residual of 1e-8 on 20 000 agents that no self-weight may exceed. On random graphs disagreement
-shrinks by 1/√10 a round: log(1e8)/log(√10) = 16, and one or two for the transient. The others are measured, and one to two more."""
+shrinks by 1/√10 a round: log(1e8)/log(√10) = 16, and one or two for the transient. Of the others 25 is promised."""
 
 
 def _listening(kind, n, rng):
