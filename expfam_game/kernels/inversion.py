@@ -39,9 +39,15 @@ def _scaled(x: float, r: float) -> float:
 # ---------------------------------------------------------------------- Gamma
 
 
+_ALL_INVERSE = 1e100
+"""log a − ψ(a) = 1/a + log a + γ + …, of which from here on only 1/a is left in a double; squares would overflow."""
+
+
 @compiled
 def gamma_shape(s: float) -> float:
     """The shape a > 0 with log a − ψ(a) = s, for s > 0; NaN if Newton does not converge."""
+    if s > _ALL_INVERSE:
+        return 1.0 / s
     t = s - 3.0
     root = math.sqrt(t * t + 24.0 * s)
     a = 2.0 / (t + root) if t > 0.0 else (root - t) / (12.0 * s)

@@ -6,6 +6,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 
+import expfam_game as eg
 from expfam_game.kernels import inversion
 from expfam_game.kernels import special_functions as special
 
@@ -115,3 +116,11 @@ def test_failure_is_nan_not_a_wrong_number():
     assert np.isnan(inversion.dirichlet_concentrations(np.array([[np.nan, -1.0]]))).all()
     assert np.isnan(inversion.resultant_concentrations(0.0, np.array([0.5]), np.array([np.nan]))).all()
     assert (inversion.resultant_concentrations(0.0, np.array([0.0]), np.array([1.0])) == 0).all()
+
+
+@pytest.mark.parametrize("size", [1e50, 1e101, 1e155, 1e300])
+def test_gamma_shapes_next_to_nothing(size):
+    """E log x = −1e155 and the like: the shape is 1/|E log x| to rounding, since ψ(a) = −1/a − γ + O(a)."""
+    mean = np.array([-size, 1.0 / size])
+    theta = eg.families.Gamma().to_natural(mean)
+    np.testing.assert_allclose(theta, [1.0 / size, -1.0], rtol=1e-13)
