@@ -232,7 +232,7 @@ def draw(cases: list[Case], path: Path) -> Path:
         ax.plot(sizes, [case.seconds for case in group], "o-", color=colour, label=label)
         ax.plot(sizes, [case.peers["errors"] for case in group], ":", color=colour, linewidth=1.2)
     ax.set(xscale="log", yscale="log", xlabel="numbers in the data", ylabel="CPU seconds")
-    ax.set_title("Mean statistics: expfam_game (dots), NumPy with standard errors (dotted)", fontsize=10)
+    ax.set_title("Mean statistics: expfam_game (dots),\nNumPy with standard errors (dotted)", fontsize=10)
     ax.legend(frameon=False, fontsize=8)
     clean(ax)
     path.parent.mkdir(parents=True, exist_ok=True)

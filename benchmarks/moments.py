@@ -285,7 +285,7 @@ def draw(results: list[Result], path: Path) -> Path:
         ax.plot(list(r.curve), list(r.curve.values()), "o-", color=ours, markersize=3.5, label=label)
         ax.plot([r.samples], [r.numpy], "o", color=peer, fillstyle="none", label=f"NumPy: {r.numpy / r.ours:.0f}×")
         ax.set(xscale="log", yscale="log", title=r.name)
-        ax.legend(frameon=False, fontsize=7, loc="lower right")
+        ax.legend(frameon=False, fontsize=7, loc="best")
         clean(ax)
     for ax in panels[len(results) :]:
         ax.set_visible(False)

@@ -33,7 +33,7 @@ chain: at S = 10⁶ these rows cost some 70 to 400 µs in all, most of it argume
 number after the stroke, at large S, is without these. von Mises is arithmetic, about two vector operations a cycle. efax has no von Mises on the circle
 here, no inverse Gaussian and no Ising chain.""",
     "inversion": """efax inverts the von Mises laws by bisection that stops at residuals near 4e-9, cheap steps in vector registers; ours takes three to four
-evaluations of the map, to rounding. In a separate run with 20,000 inversions instead of 5,000 efax takes nine times as long as ours for ordinary parameters.""",
+evaluations of the map, to rounding.""",
     "scaling": """Peers solve one statistic after another, as they must, and on one core; ours takes all statistics at once and both cores. On random and
 power-law graphs a sweep is bound by the latency of memory, not by its bandwidth. On the grid agents have four neighbours instead of ten: the three arrays that
 `solve` returns (means, natural parameters, bounds) are 1.9 times that input.""",
