@@ -210,16 +210,7 @@ def test_regret_bars_end_at_the_regrets(ax):
 
 def test_regrets_of_zero_are_marked(ax):
     solution = eg.solve(eg.catalog.two_agents(0.5))
-    exact = eg.Solution(
-        mean=solution.mean,
-        natural=solution.natural,
-        regret=np.zeros(2),
-        error_bound=solution.error_bound,
-        status=solution.status,
-        steps=1,
-        solver="",
-        message="",
-    )
+    exact = replace(solution, regret=np.zeros(2))
     eg.plots.regret(ax, exact)
     assert not ax.patches
     assert ax.get_lines()[0].get_xdata().tolist() == [0, 1]

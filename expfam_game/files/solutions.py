@@ -163,7 +163,8 @@ def load_solution(path: str | Path, game: Game | None = None) -> Solution:
         _require_same_game(file, metadata, arrays["mean"], game)
     try:
         return Solution(
-            **{name: arrays[name] for name in _ARRAYS},
+            **{name: arrays[name] for name in ("mean", "natural", "regret")},
+            error_factors=(arrays["error_bound"], np.ones(1)),
             status=Status[metadata["status"]],
             steps=int(metadata["steps"]),
             solver=str(metadata["solver"]),

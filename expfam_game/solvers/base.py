@@ -145,9 +145,9 @@ class ErrorGauge:
         self.unit = (longest_row + 4) * float(np.finfo(float).eps)
         self.rounding_floor = 4.0 * self.unit * float(np.max(self.v))
 
-    def bound(self, largest: FloatArray) -> FloatArray:
-        """Entrywise bound on |μ − μ*|, from the largest residual of each statistic; rounding of the residual included."""
-        return np.asarray(self.v[:, None] * (largest + self.unit * self.scale))
+    def factors(self, largest: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Whose product bounds |μ − μ*|, from the largest residual of each statistic; rounding of the residual included."""
+        return self.v[:, None], largest + self.unit * self.scale
 
     def relative_bound(self, residual: FloatArray) -> float:
         """The largest entry of ``bound``, each statistic relative to its scale; of all residuals or the largest ones."""
@@ -268,7 +268,7 @@ def finish(
         mean=mean,
         natural=found.natural,
         regret=found.regret,
-        error_bound=ErrorGauge(game).bound(found.largest),
+        error_factors=ErrorGauge(game).factors(found.largest),
         status=status,
         steps=steps,
         solver=repr(solver),

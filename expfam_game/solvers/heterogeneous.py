@@ -214,7 +214,7 @@ def finish(
         mean=game._padded([f._to_mean(p) for f, p in zip(game.families, parts)]),
         natural=game._padded(parts),
         regret=regret,
-        error_bound=game._padded(_distance(game, parts)),
+        error_factors=(game._padded(_distance(game, parts)), np.ones(1)),
         status=status,
         steps=steps,
         solver=repr(solver),

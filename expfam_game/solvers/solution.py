@@ -98,9 +98,9 @@ class Solution:
         Natural parameters θ; NaN in the rows of agents on the boundary.
     regret : ndarray, shape (n_agents,)
         What each agent would gain by its best response, in nats; NaN where θ is.
-    error_bound : ndarray, shape (n_agents, dim)
-        Bound on ``|μ − μ*|``: ``v_i max_k |residual_k|`` plus rounding (T4), evaluated in float64. ``certify`` proves it.
-        For agents with different statistics no such bound is known: Newton's estimate of the distance to an equilibrium.
+    error_factors : tuple of ndarray
+        One factor for each agent and one for each statistic, whose product is ``error_bound``: with a million agents two
+        short arrays instead of a long one.
     status : Status
     steps : int
         Rounds played.
@@ -119,7 +119,7 @@ class Solution:
     mean: FloatArray
     natural: FloatArray
     regret: FloatArray
-    error_bound: FloatArray
+    error_factors: tuple[FloatArray, FloatArray]
     status: Status
     steps: int
     solver: str
@@ -127,6 +127,16 @@ class Solution:
     history: History | None = None
     noise: NoiseFloor | None = None
     uniqueness: Uniqueness | None = None
+
+    @property
+    def error_bound(self) -> FloatArray:
+        """Bound on ``|μ − μ*|``, shape (n_agents, dim), computed when asked for.
+
+        ``v_i max_k |residual_k|`` plus rounding (T4), evaluated in float64; ``certify`` proves it. For agents with
+        different statistics no such bound is known: Newton's estimate of the distance to an equilibrium.
+        """
+        of_agents, of_statistics = self.error_factors
+        return np.asarray(of_agents * of_statistics)
 
     def __repr__(self) -> str:
         agents, dim = self.mean.shape
