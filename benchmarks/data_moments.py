@@ -15,7 +15,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from math import fsum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import typer
@@ -24,7 +24,19 @@ from rich.console import Console
 from rich.table import Table
 
 import expfam_game as eg
-from benchmarks.report import Quick, Repeats, console, environment, fitted_exponent, number, progress, save_json
+from benchmarks.report import (
+    Out,
+    Quick,
+    Repeats,
+    Seed,
+    console,
+    environment,
+    fitted_exponent,
+    number,
+    progress,
+    save_figure,
+    save_json,
+)
 from expfam_game._typing import AnyArray, FloatArray
 from expfam_game.plots.style import clean
 
@@ -235,9 +247,7 @@ def draw(cases: list[Case], path: Path) -> Path:
     ax.set_title("Mean statistics: expfam_game (dots),\nNumPy with standard errors (dotted)", fontsize=10)
     ax.legend(frameon=False, fontsize=8)
     clean(ax)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150)
-    return path
+    return save_figure(figure, path)
 
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -245,8 +255,8 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 @app.command(epilog=COLUMNS)
 def main(
-    out: Annotated[Path, typer.Option(help="Folder for the JSON file and the figure.")] = Path("results/data_moments"),
-    seed: Annotated[int, typer.Option(help="Seed of the data.")] = 0,
+    out: Out = Path("results/data_moments"),
+    seed: Seed = 0,
     repeats: Repeats = 5,
     quick: Quick = False,
 ) -> None:

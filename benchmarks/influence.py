@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import networkx as nx
 import numpy as np
@@ -32,8 +32,10 @@ from benchmarks.graphs import GRAPHS, make_weights
 from benchmarks.linear_peers import worth_trying
 from benchmarks.report import (
     GraphNames,
+    Out,
     Quick,
     Repeats,
+    Seed,
     Sizes,
     console,
     environment,
@@ -41,6 +43,7 @@ from benchmarks.report import (
     number,
     progress,
     require_known,
+    save_figure,
     save_json,
 )
 from expfam_game._typing import FloatArray
@@ -269,9 +272,7 @@ def draw(cases: list[Case], path: Path) -> Path:
         clean(ax)
     panels[0].set_ylabel("CPU seconds")
     figure.suptitle("A row of influence: expfam_game (dots) and the fastest of its peers (dotted)", fontsize=11)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150)
-    return path
+    return save_figure(figure, path)
 
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -279,8 +280,8 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 @app.command(epilog=COLUMNS)
 def main(
-    out: Annotated[Path, typer.Option(help="Folder for the JSON file and the figure.")] = Path("results/influence"),
-    seed: Annotated[int, typer.Option(help="Seed of graphs and agents.")] = 0,
+    out: Out = Path("results/influence"),
+    seed: Seed = 0,
     graph: GraphNames = None,
     agents: Sizes = None,
     repeats: Repeats = 3,

@@ -27,7 +27,18 @@ import expfam_game as eg
 from benchmarks.inversion_cases import Case, cases
 from benchmarks.inversion_efax import EfaxPeer, efax_peer, efax_versions
 from benchmarks.moments import exponent
-from benchmarks.report import console, environment, number, progress, save_json
+from benchmarks.report import (
+    Out,
+    Quick,
+    Repeats,
+    Seed,
+    console,
+    environment,
+    number,
+    progress,
+    save_figure,
+    save_json,
+)
 from expfam_game._typing import FloatArray
 from expfam_game.plots.style import clean
 
@@ -331,9 +342,7 @@ def draw(results: list[Result], path: Path) -> Path:
         clean(ax)
     panels[0].set_ylabel("CPU seconds")
     figure.suptitle("Cost of mean → natural parameters against the number of inversions", fontsize=11)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150)
-    return path
+    return save_figure(figure, path)
 
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -341,13 +350,11 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 @app.command(epilog=COLUMNS)
 def main(
-    out: Annotated[Path, typer.Option(help="Folder for the JSON file and the figure.")] = Path("results/inversion"),
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the parameters.")] = 0,
+    out: Out = Path("results/inversion"),
+    seed: Seed = 0,
     inversions: Annotated[int, typer.Option(min=100, help="Inversions of each timing.")] = 20_000,
-    repeats: Annotated[int, typer.Option(min=1, help="Repetitions, after one that is not counted.")] = 5,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="200 inversions, one repetition: checks; times mean nothing.")
-    ] = False,
+    repeats: Repeats = 5,
+    quick: Quick = False,
 ) -> None:
     """Mean to natural parameters: time and residual of every family that needs a solver, over ordinary and extreme parameters."""
     most = 10**6

@@ -28,7 +28,18 @@ from threadpoolctl import threadpool_limits
 import expfam_game as eg
 from benchmarks.moment_cases import Case, cases
 from benchmarks.moment_efax import efax_peer
-from benchmarks.report import console, environment, number, progress, save_json
+from benchmarks.report import (
+    Out,
+    Quick,
+    Repeats,
+    Seed,
+    console,
+    environment,
+    number,
+    progress,
+    save_figure,
+    save_json,
+)
 from benchmarks.scaling import copy_bandwidth
 from expfam_game._typing import AnyArray, FloatArray
 from expfam_game.kernels import random_words, samplers
@@ -294,9 +305,7 @@ def draw(results: list[Result], path: Path) -> Path:
     for ax in panels[::columns]:
         ax.set_ylabel("CPU seconds")
     figure.suptitle("Cost of a mean statistic against the number of samples", fontsize=11)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150)
-    return path
+    return save_figure(figure, path)
 
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -304,13 +313,11 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 @app.command(epilog=COLUMNS)
 def main(
-    out: Annotated[Path, typer.Option(help="Folder for the JSON file and the figure.")] = Path("results/moments"),
-    seed: Annotated[int, typer.Option(help="Seed of the parameters and of the samples.")] = 0,
+    out: Out = Path("results/moments"),
+    seed: Seed = 0,
     samples: Annotated[int, typer.Option(min=100, help="Samples per estimate, S.")] = 10**6,
-    repeats: Annotated[int, typer.Option(min=1, help="Repetitions, after one that is not counted.")] = 5,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="5000 samples and one repetition: checks, times mean nothing.")
-    ] = False,
+    repeats: Repeats = 5,
+    quick: Quick = False,
 ) -> None:
     """Monte-Carlo moments of every kind of family against NumPy, SciPy, efax and the random numbers alone."""
     least, most = _LEAST, _MOST_SAMPLES

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import numpy as np
 import typer
@@ -22,6 +22,9 @@ from tqdm.auto import tqdm
 import expfam_game
 from expfam_game.errors import MissingExtra
 from expfam_game.files.messages import rounded_up
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _PACKAGES = (
     "numpy",
@@ -42,6 +45,8 @@ _PACKAGES = (
 _WIDTH = 150
 T = TypeVar("T")
 
+Out = Annotated[Path, typer.Option(help="Folder for the JSON file and the figure.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of everything random.")]
 Repeats = Annotated[int, typer.Option(min=1, help="Repetitions, after one that is not counted.")]
 Quick = Annotated[bool, typer.Option("--quick", help="Small and once: answers are checked, times mean nothing.")]
 GraphNames = Annotated[list[str] | None, typer.Option("--graph", help="Only this graph; may be repeated.")]
@@ -125,6 +130,13 @@ def save_json(path: Path, content: Any) -> Path:
     """Write results as JSON; NaN and infinities, which JSON has not, become null."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(_plain(content), indent=1, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8")
+    return path
+
+
+def save_figure(figure: Figure, path: Path) -> Path:
+    """Draw a figure into a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150)
     return path
 
 

@@ -22,7 +22,18 @@ from rich.table import Table
 from scipy import sparse
 
 import expfam_game as eg
-from benchmarks.report import console, environment, number, progress, save_json
+from benchmarks.report import (
+    Out,
+    Quick,
+    Repeats,
+    Seed,
+    console,
+    environment,
+    number,
+    progress,
+    save_figure,
+    save_json,
+)
 from expfam_game._typing import AnyArray, FloatArray
 from expfam_game.families.base import Family
 from expfam_game.plots.style import clean
@@ -261,9 +272,7 @@ def draw(growth: dict[str, list[Case]], path: Path) -> Path:
     ax.set_title("Sampled play: expfam_game (dots) and NumPy with SciPy (dotted)", fontsize=10)
     ax.legend(frameon=False, fontsize=8)
     clean(ax)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150)
-    return path
+    return save_figure(figure, path)
 
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -271,14 +280,12 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 @app.command(epilog=COLUMNS)
 def main(
-    out: Annotated[Path, typer.Option(help="Folder for the JSON file and the figure.")] = Path("results/sampled_play"),
-    seed: Annotated[int, typer.Option(help="Seed of weights, data and samples.")] = 0,
+    out: Out = Path("results/sampled_play"),
+    seed: Seed = 0,
     agents: Annotated[int, typer.Option(min=100, help="Agents of the table.")] = 10**5,
     samples: Annotated[int, typer.Option(min=2, help="Samples a round, n.")] = 1000,
-    repeats: Annotated[int, typer.Option(min=1, help="Repetitions, after one that is not counted.")] = 7,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="1000 agents and one repetition: checks, times mean nothing.")
-    ] = False,
+    repeats: Repeats = 7,
+    quick: Quick = False,
 ) -> None:
     """Rounds of sampled play of every kind of family, broadcast and separate, against NumPy and SciPy."""
     if quick:

@@ -14,6 +14,7 @@ import ctypes
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
@@ -32,8 +33,10 @@ from benchmarks.graphs import GRAPHS, TRUST, make_weights
 from benchmarks.linear_peers import PEERS, RESIDUAL, TooSlow, time_limit, worth_trying
 from benchmarks.report import (
     GraphNames,
+    Out,
     Quick,
     Repeats,
+    Seed,
     Sizes,
     console,
     environment,
@@ -41,6 +44,7 @@ from benchmarks.report import (
     number,
     progress,
     require_known,
+    save_figure,
     save_json,
 )
 from expfam_game._typing import FloatArray
@@ -79,7 +83,7 @@ Columns
   per core      processor time of the fastest peer divided by ours, all threads counted
   solve()       time of eg.solve, which adds the proved bound, natural parameters and regrets of Bernoulli agents, over ours
   proof         time of eg.certify(…, grade="float") over that of the linear solve
-  sweep         bytes a sweep must move, per second, as a share of copy bandwidth measured in the same run; on random
+  sweep         bytes a sweep must move, per second, as a share of copy bandwidth measured in turn; on random
                 graphs latency bounds it, and a share above one says that rows were found in the cache
   memory        growth of the peak memory of a fresh process during the linear solve, and during eg.solve, divided by the
                 size of the input (weights and means); from 100,000 agents on with self-weight 0.001, on Linux
@@ -97,6 +101,26 @@ class Seconds(NamedTuple):
 def _copied(source: FloatArray, target: FloatArray) -> None:
     for i in prange(source.shape[0]):
         target[i] = source[i]
+
+
+def keep_memory(doubles: int) -> None:
+    """Touch so much memory now, and let what is freed stay with this process.
+
+    A page that is touched for the first time costs as much as several sweeps over it, on virtual machines up to a hundred:
+    large games, played once in fresh memory, would tell more about the system than about any solver.
+    """
+    with suppress(OSError, AttributeError, TypeError):  # other C libraries than GNU's have no such function
+        library = ctypes.CDLL(None)
+        library.mallopt(_M_MMAP_MAX, 0)
+        library.mallopt(_M_TRIM_THRESHOLD, -1)
+        np.ones(doubles)
+
+
+_SPARE = 30
+"""Times the profile of a game: memory to touch before it is timed."""
+
+_M_MMAP_MAX, _M_TRIM_THRESHOLD = -4, -1
+"""Names of options in malloc.h."""
 
 
 def copy_bandwidth(megabytes: int) -> float:
@@ -156,21 +180,20 @@ class Case:
     """Peers that were given up: after how many seconds."""
 
 
-def measure(
-    graph: str, trust: str, n_agents: int, dim: int, repeats: int, limit: float, copy: float, seed: int
-) -> Case:
+def measure(graph: str, trust: str, n_agents: int, dim: int, repeats: int, limit: float, seed: int) -> Case:
     """Time everything on fresh weights and means each repetition."""
     times: dict[str, list[Seconds]] = {name: [] for name in ("ours", "solve", "proof", *PEERS)}
     case: Case | None = None
     for repeat in range(repeats if n_agents < _ONCE else 1):
         weights, means = _game(graph, trust, n_agents, dim, seed + repeat)
         b, rhs = weights.off_diagonal, weights.self_weights[:, None] * means
+        keep_memory(_SPARE * weights.n_agents * dim)
         case = case or Case(graph, trust, weights.n_agents, b.nnz)
         seconds, (x, case.chosen) = _timed(_our_solve, b, rhs)
         _require_residual(b, rhs, x, "expfam_game")
         times["ours"].append(seconds)
         if repeat == 0:
-            case.sweep = _sweep_bandwidth(b, x, rhs) / copy
+            case.sweep = _sweep_share(b, x, rhs)
         _time_the_whole(weights, means, x, times)
         for name in PEERS:
             if worth_trying(name, graph, weights.n_agents) and not (times[name] and times[name][0].wall > _LONG):
@@ -193,7 +216,7 @@ def warm_up(graph: str, trust: str, n_agents: int, dim: int, seed: int) -> None:
     b, rhs = weights.off_diagonal, weights.self_weights[:, None] * means
     LinearSystem(b).solve(rhs, "multilevel", RESIDUAL)
     x, _ = _our_solve(b, rhs)
-    _sweep_bandwidth(b, x, rhs)
+    _sweep_share(b, x, rhs, 8)
     _time_the_whole(weights, means, x, {"solve": [], "proof": []})
 
 
@@ -239,16 +262,22 @@ def _require_residual(b: sparse.csr_array, rhs: FloatArray, x: FloatArray, who: 
         raise AssertionError(f"{who}: the residual is {residual.max():.3g}, too large for its time to count")
 
 
-def _sweep_bandwidth(b: sparse.csr_array, x: FloatArray, rhs: FloatArray) -> float:
-    """Bytes that a sweep must move once (weights, profile in and out, constant) per second; the best of three."""
+def _sweep_share(b: sparse.csr_array, x: FloatArray, rhs: FloatArray, megabytes: int = 256) -> float:
+    """Bytes that a sweep must move once (weights, profile in and out, constant) per second, over those of a copy.
+
+    Both in turn, as the memory of a shared machine is not always equally fast; the best of five each.
+    """
     width = next((w for w in reversed(kernels.WIDTHS) if w <= x.shape[1]), 1)
     x, rhs = np.ascontiguousarray(x[:, :width]), np.ascontiguousarray(rhs[:, :width])
     out, lanes = np.empty_like(x), kernels.lanes(width)
-    kernels.affine(b.indptr, b.indices, b.data, x, rhs, out, lanes)
-    best = min(
-        _timed(lambda: kernels.affine(b.indptr, b.indices, b.data, x, rhs, out, lanes))[0].wall for _ in range(3)
-    )
-    return float((b.data.nbytes + b.indices.nbytes + b.indptr.nbytes + 3 * x.nbytes) / best)
+    source = np.ones(megabytes * 131_072)
+    target = np.ones_like(source)
+    sweeps, copies = [], []
+    for _ in range(6):  # the first of each loads the kernels
+        sweeps.append(_timed(kernels.affine, b.indptr, b.indices, b.data, x, rhs, out, lanes)[0].wall)
+        copies.append(_timed(_copied, source, target)[0].wall)
+    moved = b.data.nbytes + b.indices.nbytes + b.indptr.nbytes + 3 * x.nbytes
+    return float(moved / min(sweeps[1:]) / (2 * source.nbytes / min(copies[1:])))
 
 
 # ---------------------------------------------------------------------- memory
@@ -371,9 +400,7 @@ def draw(cases: list[Case], path: Path) -> Path:
         clean(ax)
     panels[0].set_ylabel("seconds")
     figure.suptitle("Equilibrium of many agents: expfam_game (dots) and the fastest of its peers (dotted)", fontsize=11)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150)
-    return path
+    return save_figure(figure, path)
 
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -381,8 +408,8 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 @app.command(epilog=COLUMNS)
 def main(
-    out: Annotated[Path, typer.Option(help="Folder for the JSON file and the figure.")] = Path("results/scaling"),
-    seed: Annotated[int, typer.Option(help="Seed of graphs and means.")] = 0,
+    out: Out = Path("results/scaling"),
+    seed: Seed = 0,
     graph: GraphNames = None,
     trust: Annotated[list[str] | None, typer.Option(help="Only this self-weight; may be repeated.")] = None,
     agents: Sizes = None,
@@ -401,7 +428,7 @@ def main(
     plan = [(g, t, n) for g in graph or GRAPHS for t in trusts for n in sorted(sizes)]
     for g, t in progress([(g, t) for g in graph or GRAPHS for t in trusts], "warming up"):
         warm_up(g, t, 1600 if quick else _WARM, dim, seed)
-    cases = [measure(g, t, n, dim, repeats, limit, copy, seed) for g, t, n in progress(plan, "games")]
+    cases = [measure(g, t, n, dim, repeats, limit, seed) for g, t, n in progress(plan, "games")]
     screen = console()
     show(cases, screen)
     screen.print(f"copy bandwidth {copy / 1e9:.1f} GB/s (read and written)")

@@ -109,11 +109,12 @@ class BandFactors:
     def __str__(self) -> str:
         return f"LU in a band of ± {self.reach} places"
 
-    def solve(self, rhs: FloatArray) -> FloatArray:
-        """(I − B)^{-1} rhs."""
+    def solve(self, rhs: FloatArray, spare: FloatArray | None = None) -> FloatArray:
+        """(I − B)^{-1} rhs; ``spare``, an array like ``rhs``, is overwritten: new memory costs as much as the arithmetic."""
 
         def block(columns: FloatArray, lanes: tuple[int, ...]) -> FloatArray:
-            work, out = np.empty_like(columns), np.empty_like(columns)
+            work = spare if spare is not None and spare.shape == columns.shape else np.empty_like(columns)
+            out = np.empty_like(columns)
             elimination.solve_band(self._band, self._order, columns, work, out, lanes)
             return out
 
@@ -137,8 +138,8 @@ class SparseFactors:
     def __str__(self) -> str:
         return "LU, whose factors are small on this graph"
 
-    def solve(self, rhs: FloatArray) -> FloatArray:
-        """(I − B)^{-1} rhs."""
+    def solve(self, rhs: FloatArray, spare: FloatArray | None = None) -> FloatArray:
+        """(I − B)^{-1} rhs; needs no spare memory."""
         return np.ascontiguousarray(self._factors.solve(rhs))
 
 

@@ -72,11 +72,13 @@ def solve_factored(
     """(I − B)^{-1} rhs; one step of iterative refinement where a residual is above ``tolerance`` times the column's size."""
 
     def block(columns: FloatArray, lanes: tuple[int, ...]) -> FloatArray:
-        x = factors.solve(columns)
-        rest, largest = np.empty_like(x), np.empty((kernels.chunks(len(x)), len(lanes)))
+        rest, largest = np.empty_like(columns), np.empty((kernels.chunks(len(columns)), len(lanes)))
+        x = factors.solve(columns, rest)
         kernels.residual(b.indptr, b.indices, b.data, x, columns, rest, largest, lanes)
         small = np.max(largest, axis=0) <= tolerance * np.max(np.abs(columns), axis=0)
-        return x if np.all(small) else x + factors.solve(rest)
+        if not np.all(small):
+            x += factors.solve(rest)
+        return x
 
     return by_blocks(rhs, block)
 
