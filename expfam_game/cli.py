@@ -161,9 +161,11 @@ def _grid(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> G
 
 
 def _load(game: str, pseudo_count: float | None) -> Game:
+    from expfam_game import compile_notice
     from expfam_game.files import load_game
     from expfam_game.game import catalog as games
 
+    compile_notice.announce_compilation()
     name = game.removeprefix("catalog:")
     if name != game and name in games.heterogeneous_names():
         raise InvalidInput(f"{name} is a game of agents with different statistics, for Python: eg.catalog.{name}()")
@@ -616,3 +618,7 @@ def warmup(
     console.print(
         _grid("compiled into numba's cache", ["family", "seconds"], [[k, f"{v:.1f}"] for k, v in seconds.items()])
     )
+
+
+if __name__ == "__main__":
+    main()

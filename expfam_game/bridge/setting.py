@@ -49,6 +49,7 @@ class Setting:
 
     @property
     def n_agents(self) -> int:
+        """N, as many as there are private data sets."""
         return len(self.private)
 
     @property

@@ -49,9 +49,11 @@ class Outcome:
 class Runner(Protocol):
     """Runs tasks that do not depend on one another."""
 
-    def map(self, tasks: Sequence[Task]) -> list[Outcome]: ...
+    def map(self, tasks: Sequence[Task]) -> list[Outcome]:
+        """What became of each task, in the order of ``tasks``; a task that fails is an outcome, not an exception."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Give back what the runner holds; it runs no task after that."""
 
 
 # ---------------------------------------------------------------------- the two calls
@@ -157,6 +159,7 @@ class InProcess:
     """One task after the other, on copies of the agents."""
 
     def map(self, tasks: Sequence[Task]) -> list[Outcome]:
+        """Outcomes in the order of the tasks."""
         return [attempt(Task(_on_a_copy, task.agent, (task.function, *task.arguments))) for task in tasks]
 
     def close(self) -> None:
@@ -188,6 +191,7 @@ class Processes:
         self._slots: list[Any] = [None] * count
 
     def map(self, tasks: Sequence[Task]) -> list[Outcome]:
+        """Outcomes in the order of the tasks; one that ran out of time or lost its process says so."""
         outcomes: list[Outcome] = [Outcome()] * len(tasks)
         waiting = deque(enumerate(tasks))
         free = list(range(min(len(self._slots), len(tasks))))

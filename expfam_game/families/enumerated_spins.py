@@ -65,9 +65,11 @@ class Enumeration:
         return np.asarray(1.0 - 2.0 * (np.bitwise_count(bits) & 1), dtype=np.float64)
 
     def log_partition(self, theta: FloatArray) -> FloatArray:
+        """A(θ) in nats, shape (agents,)."""
         return np.concatenate([self._log_p(block)[1] for (block,) in self._blocks(theta)])
 
     def mean(self, theta: FloatArray) -> FloatArray:
+        """E_θ[φ], to full relative accuracy in its distance from the value in the mode; shape (agents, dim)."""
         parts = []
         for (block,) in self._blocks(theta):
             flip, value, _ = self._flips(block)
@@ -75,6 +77,7 @@ class Enumeration:
         return np.concatenate(parts)
 
     def variance(self, theta: FloatArray) -> FloatArray:
+        """Var_θ of each statistic, 4 P(it flips) P(it does not); shape (agents, dim)."""
         parts = [self._flips(block)[0] for (block,) in self._blocks(theta)]
         return np.concatenate([4.0 * flip * (1.0 - flip) for flip in parts])
 
@@ -90,6 +93,7 @@ class Enumeration:
         return np.concatenate(parts)
 
     def entropy(self, theta: FloatArray) -> FloatArray:
+        """−Σ p log p over all states, in nats; shape (agents,)."""
         parts = [self._log_p(block)[0] for (block,) in self._blocks(theta)]
         return np.concatenate([-np.sum(np.exp(log_p) * log_p, axis=1) for log_p in parts])
 
@@ -107,6 +111,7 @@ class Enumeration:
         return np.concatenate(parts)
 
     def sample(self, theta: FloatArray, n: int, rng: np.random.Generator) -> AnyArray:
+        """n samples of spins ±1 by inversion of the cumulative distribution over states; shape (agents, n, sites)."""
         x = np.empty((len(theta), n, self.sites), dtype=np.int8)
         for k in range(len(theta)):
             below = np.cumsum(np.exp(self._log_p(theta[k : k + 1])[0][0]))
@@ -130,6 +135,7 @@ class Enumeration:
         return np.concatenate(parts)
 
     def fused_moments(self, theta: FloatArray, n: int, key: StreamKey) -> tuple[FloatArray, FloatArray]:
+        """Mean and sum of squared deviations of each statistic over n samples, both (agents, dim)."""
         minus = self._minus_counts(theta, n, key, self.masks)
         return 1.0 - 2.0 * minus / n, 4.0 * minus * ((n - minus) / n)
 
@@ -145,6 +151,7 @@ class Enumeration:
         return 1.0 - 2.0 * minus / n, scatter
 
     def draws(self, theta: FloatArray) -> list[Draw] | None:
+        """The kernel that draws one state, with its tables; None where the tables would be too large."""
         if len(theta) * self.states > _LARGEST_TABLES:
             return None
         from expfam_game.kernels.table_moments import state_draw

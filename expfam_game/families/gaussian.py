@@ -360,6 +360,7 @@ class LogNormal(_MeanAndVariance):
 
 
 def require_shape(values: ArrayLike, shape: tuple[int, ...], what: str) -> FloatArray:
+    """``values`` as finite float64 whose trailing axes are ``shape``; InvalidInput names ``what`` otherwise."""
     try:
         array = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as problem:

@@ -113,6 +113,7 @@ UNREADABLE = (ValueError, OSError, EOFError, KeyError, SyntaxError, RuntimeError
 
 
 def opened(file: Path, read: Callable[[], Any]) -> Any:
+    """What ``read`` returns; whatever goes wrong in it becomes InvalidInput about the file."""
     try:
         return read()
     except UNREADABLE as problem:
@@ -123,6 +124,7 @@ def opened(file: Path, read: Callable[[], Any]) -> Any:
 
 
 def numeric(array: Any, name: str) -> AnyArray:
+    """The array itself, refused unless it holds numbers or truth values."""
     if not isinstance(array, np.ndarray) or not (np.issubdtype(array.dtype, np.number) or array.dtype == bool):
         kind = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
         raise InvalidInput(f"{name}: the array must hold numbers, but its dtype is {kind}")
@@ -352,6 +354,7 @@ def _edge_list(file: Path) -> FloatArray | None:
 
 
 def weights_of_edges(edges: FloatArray, n_agents: int | None, self_weight: Any) -> Weights:
+    """Weights from the rows (i, j, weight) of a file; the largest index tells the number of agents unless that is given."""
     if len(edges) == 0 and n_agents is None:
         raise InvalidWeights("the list of edges is empty")
     if not np.isfinite(edges).all():

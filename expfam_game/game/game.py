@@ -120,6 +120,7 @@ class Game:
 
     @property
     def n_agents(self) -> int:
+        """N, as many as there are rows of weights."""
         return self.weights.n_agents
 
     # ------------------------------------------------------------------ data
@@ -167,18 +168,16 @@ class Game:
 
     def _require_closed_mean_space(self, values: FloatArray, agents: AnyArray) -> None:
         """A mean of data is in the closed mean space: moved inwards by a little more than rounding, it is inside."""
-        reference = self.family.reference_mean()
         for block in row_blocks(agents.size, self.family.dim):
             some = agents[block]
-            nudged = values[some]
-            nudged += 1e-12 * (reference - nudged)
+            nudged = _moved_inwards(self.family, values[some])
             outside = ~np.atleast_1d(self.family.in_mean_space(nudged))
             for agent, mean in zip(some[outside], nudged[outside]):
                 try:
                     self.family._checked_mean(mean)
                 except InvalidMeanParameter as problem:
                     raise InvalidMeanParameter(
-                        f"means: row {agent} is not the average of the statistic over any data: {problem}",
+                        f"means: the row of agent {agent} is not the average of the statistic over any data: {problem}",
                         agent=int(agent),
                         entry=problem.entry,
                         rule=problem.rule,
@@ -401,20 +400,33 @@ class Game:
         ----------
         agent : int
         tolerance : float
-            The sum of the errors of all entries may be this large.
+            The sum of the errors of all entries may be this large. What float64 cannot reach is not an error: a tolerance
+            below the rounding of the row gives the row as exactly as it is known, with an ``error`` above the tolerance.
 
         Returns
         -------
         InfluenceRow
-            With ``others`` (most influential first), ``influence`` and ``error``.
+            With ``others`` (most influential first), ``influence`` and ``error``: a bound on the sum of the errors of all
+            entries, rounding included. Compare it with the tolerance where that is small.
+
+        Raises
+        ------
+        ToleranceNotReached
+            If attention wanders for too long: what is missing is above both the tolerance and rounding.
 
         Examples
         --------
         >>> import expfam_game as eg
-        >>> row = eg.catalog.two_agents(0.5).influence_row(0, tolerance=1e-9)
+        >>> game = eg.catalog.two_agents(0.5)
+        >>> row = game.influence_row(0, tolerance=1e-9)
         >>> row.others, row.influence.round(4)
         (array([0, 1]), array([0.6667, 0.3333]))
         >>> row.error <= 1e-9
+        True
+
+        A tolerance below rounding: the bound says what was reached.
+
+        >>> 1e-20 < game.influence_row(0, tolerance=1e-20).error < 1e-14
         True
         """
         self.weights.require_anchored()
@@ -459,6 +471,12 @@ class Game:
 
 
 # ---------------------------------------------------------------------- helpers
+
+
+def _moved_inwards(family: Family, means: FloatArray) -> FloatArray:
+    """``means``, changed in place by a little more than rounding; infinite entries stay, so that errors can name them."""
+    means += np.where(np.isfinite(means), 1e-12 * (family.reference_mean() - means), 0.0)
+    return means
 
 
 def _streamed_mean(family: Family, samples: Any, agent: int) -> tuple[FloatArray, int]:

@@ -219,6 +219,7 @@ class HeterogeneousGame:
 
     @property
     def n_agents(self) -> int:
+        """N, as many as there are rows of weights."""
         return self.weights.n_agents
 
     # ------------------------------------------------------------------ profiles

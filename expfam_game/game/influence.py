@@ -40,7 +40,8 @@ class InfluenceRow:
     influence : ndarray
         R[agent, others].
     error : float
-        Bound on Σ_j |R[agent, j] − influence_j| over all agents, rounding included.
+        Bound on Σ_j |R[agent, j] − influence_j| over all agents, rounding included: above the tolerance asked for where that was
+        below what rounding allows.
     """
 
     agent: int

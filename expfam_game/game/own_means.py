@@ -11,7 +11,7 @@ import numpy as np
 from expfam_game._typing import ArrayLike, FloatArray, IntArray
 from expfam_game.errors import InvalidData, InvalidInput, InvalidMeanParameter
 from expfam_game.families.base import Family
-from expfam_game.game.game import _numbers, _streamed_mean
+from expfam_game.game.game import _moved_inwards, _numbers, _streamed_mean
 from expfam_game.game.weights import Weights
 
 Means = list[FloatArray]
@@ -102,7 +102,7 @@ def _require_no_trust(weights: Weights, agent: int, state: str) -> None:
 def _require_closed_mean_space(family: Family, mean: FloatArray, agent: int) -> None:
     """A mean of data is in the closed mean space: moved inwards by a little more than rounding, it is inside."""
     try:
-        family._checked_mean(mean + 1e-12 * (family.reference_mean() - mean))
+        family._checked_mean(_moved_inwards(family, mean.copy()))
     except InvalidMeanParameter as problem:
         raise InvalidMeanParameter(
             f"means: that of agent {agent}, {np.array2string(mean, threshold=8)}, is not the average of its statistic over "

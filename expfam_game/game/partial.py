@@ -90,6 +90,7 @@ class PartialGame:
 
     @property
     def n_agents(self) -> int:
+        """N, as many as there are rows of weights."""
         return self.weights.n_agents
 
     def shape(self, agent: int) -> tuple[int, ...]:

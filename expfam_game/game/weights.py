@@ -94,6 +94,7 @@ class Weights:
 
     @property
     def n_agents(self) -> int:
+        """N, the number of rows."""
         return int(self.matrix.shape[0])
 
     @cached_property

@@ -1,8 +1,9 @@
 """Mean → natural parameters where the map has no closed inverse: Gamma, Dirichlet (Beta), von Mises(–Fisher).
 
-Every residual is evaluated without cancellation (``special_functions``), the start is analytic, and Newton runs in the
-variable in which the map is nearly linear (1/α, 1/κ). A row that does not converge comes back as NaN: the family turns
-that into ``InversionFailed`` and names the agent.
+Every residual is evaluated without cancellation (``special_functions``), and the start is analytic. For Gamma and Dirichlet
+Newton runs in the variable in which the map is nearly linear (1/α); for von Mises–Fisher Halley's method, which is exact
+for maps of the shape that this one has at both ends. A row that does not converge comes back as NaN: the family turns that
+into ``InversionFailed`` and names the agent.
 
 Sources: T. Minka, "Estimating a Gamma distribution" (2002) and "Estimating a Dirichlet distribution" (2000, rev. 2012);
 S. Sra, "A short note on parameter approximation for von Mises–Fisher distributions", Comput. Stat. 27 (2012) 177.
@@ -229,27 +230,63 @@ def dirichlet_concentrations(mean_log: FloatArray) -> FloatArray:
 # ---------------------------------------------------------------------- von Mises–Fisher
 
 
+_MODEST = 1e-280, 1e280
+"""Between these a sum of squares has lost nothing to underflow or overflow."""
+
+_CUBIC_STEP = 4e-6
+"""Halley converges cubically: after a relative step below this, the next iterate is exact to rounding."""
+
+
+@compiled
+def lengths(rows: FloatArray) -> FloatArray:
+    """Euclidean length of each row, shape (n, d) to (n,), also where squares underflow or overflow."""
+    out = np.empty(rows.shape[0])
+    for i in range(out.size):
+        squares, top = 0.0, 0.0
+        for value in rows[i]:
+            squares += value * value
+            top = max(top, abs(value))
+        scale = 1.0
+        if 0.0 < top < np.inf and not _MODEST[0] < squares < _MODEST[1]:
+            scale, squares = top, 0.0
+            for value in rows[i]:
+                squares += (value / top) ** 2
+        out[i] = scale * math.sqrt(squares)
+    return out
+
+
+@compiled
+def concentration_start(d: float, length: float, complement: float) -> float:
+    """κ with A_d(κ) ≈ ``length`` = R: within 1.4 % for every R and d, within 0.2 % from d = 10 on.
+
+    κ (1 − R²)/R falls from d at R = 0 to d − 1 at R = 1; Sra takes d − R². Written as d − 1 + (1 − x) s with x = R², it has
+    s = 1 − x (d − 2)/(d + 2) + … at x = 0 (power series of A_d), s = ½ at x = 1 (Hankel's expansion) and s → 1/(1 + x) for
+    d → ∞ (Debye's): the s below is a simple function with all three.
+    """
+    x, gap = length * length, complement * (1.0 + length)
+    s = (d + 2.0 - 2.0 * x * x) / (d + 2.0 + (d - 2.0) * x)
+    return length * (d - 1.0 + gap * s) / gap
+
+
 @compiled
 def resultant_concentration(nu: float, length: float, complement: float) -> float:
     """κ with A_d(κ) = ``length``, d = 2ν + 2; ``complement`` is 1 − length, as accurately as it is known.
 
-    From Sra's start, Newton in κ on A below the knee of A and in 1/κ on 1 − A above it; NaN if it does not converge.
+    Halley's method, exact for maps (a + bκ)/(1 + cκ), which A_d resembles at both ends: after at most two steps the next
+    would change nothing. NaN if it does not converge. The second derivative comes for nothing from Riccati's equation
+    A' = 1 − A² − (d − 1)A/κ: A'' = (d − 1)(A/κ − A')/κ − 2AA'.
     """
     d = 2.0 * nu + 2.0
-    kappa = length * (d - length * length) / (complement * (1.0 + length))
-    for _ in range(50):
+    kappa = concentration_start(d, length, complement)
+    for _ in range(20):
         over_kappa, below_one, slope = bessel_ratio(nu, kappa)
-        if length < 0.5:
-            r = (length - kappa * over_kappa) / (slope * kappa)
-        else:
-            r = (below_one - complement) / (slope * kappa)
-        if kappa > nu + 1.0 and r < 0.5:
-            following = kappa / (1.0 - r)  # Newton in 1/κ
-        else:
-            following = _scaled(kappa, r)
-        if abs(following - kappa) <= _STEP * kappa:
-            return following
-        kappa = following
+        missing = length - kappa * over_kappa if length < 0.5 else below_one - complement
+        bend = 0.5 * (d - 1.0) * (over_kappa / slope - 1.0) - kappa * kappa * over_kappa  # κ A''/(2A')
+        newton = missing / (slope * kappa)
+        r = newton / (1.0 + newton * bend)
+        kappa += kappa * r
+        if abs(r) <= _CUBIC_STEP:
+            return kappa
     return np.nan
 
 

@@ -359,15 +359,21 @@ def _debye_ratio(nu: float, kappa: float) -> tuple[float, float, float]:
 
 @compiled
 def _recurrence_ratio(nu: float, kappa: float) -> tuple[float, float, float]:
-    """A/κ, 1 − A and A' from Gauss's continued fraction ρ_ν = 1/(2(ν + 1) + κ² ρ_(ν+1)), ρ = A/κ, run backwards."""
-    terms = 11 + int(math.sqrt(28.0 * kappa))  # the start is forgotten like exp(−terms²/κ)
-    v = nu + 1.0 + terms
+    """A/κ, 1 − A and A' from Gauss's continued fraction ρ_ν = 1/(2(ν + 1) + κ² ρ_(ν+1)), ρ = A/κ, run backwards.
+
+    Without divisions: with ρ_(ν+n) = p_(n+1)/p_n it is the recurrence p_n = 2(ν + n + 1) p_(n+1) + κ² p_(n+2) of positive
+    numbers, which stay below 1e90 here. The start is the bound 1/ρ_ν ≤ ν + ½ + √((ν + 3/2)² + κ²) of D. Amos, Math. Comp.
+    28 (1974) 239; its error shrinks like exp(−n²/κ) in n terms.
+    """
+    terms = 2 + int(math.sqrt(35.0 * kappa))
     square = kappa * kappa
-    rho = 1.0 / (v + math.sqrt(v * v + square))
-    above = rho
-    for n in range(terms, -1, -1):
-        above = rho
-        rho = 1.0 / (2.0 * (nu + 1.0 + n) + square * rho)
+    factor = 2.0 * (nu + 1.0 + terms)
+    last, this = 1.0, 0.5 * (factor + 1.0) + math.sqrt(0.25 * (factor + 3.0) ** 2 + square)
+    for _ in range(terms):
+        last, this = this, factor * this + square * last
+        factor -= 2.0
+    above = last / this
+    rho = 1.0 / (factor + square * above)
     return rho, 1.0 - kappa * rho, rho * (1.0 - square * (rho - above))
 
 
@@ -375,7 +381,8 @@ def _recurrence_ratio(nu: float, kappa: float) -> tuple[float, float, float]:
 def bessel_ratio(nu: float, kappa: float) -> tuple[float, float, float]:
     """A(κ)/κ, 1 − A(κ) and A'(κ) for A = I_(ν+1)/I_ν, ν ≥ 0, κ ≥ 0: the mean resultant length in dimension 2ν + 2.
 
-    Relative accuracy about 1e-15, 1e-14 and 1e-13, for any κ and ν.
+    Relative accuracy 1e-15, 3e-14 and 2e-12 for any κ and ν: the last two hold for κ just below 32, where 1 − A and A' are
+    differences, and are far better elsewhere.
     """
     if nu * nu + kappa * kappa > _DEBYE_FROM * _DEBYE_FROM:
         return _debye_ratio(nu, kappa)

@@ -92,6 +92,7 @@ class Analysers:
 
     @classmethod
     def of(cls, offset: FloatArray, loadings: FloatArray, noise: FloatArray) -> Analysers:
+        """From offsets (K, d), loadings W (K, d, q) and noise variances ψ (K, d)."""
         precision = 1.0 / noise
         weighted = loadings * precision[..., None]
         sizes, axes = np.linalg.eigh(np.eye(loadings.shape[2]) + np.swapaxes(loadings, 1, 2) @ weighted)

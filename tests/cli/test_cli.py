@@ -523,6 +523,12 @@ def test_the_module_runs_as_a_program() -> None:
     assert bad.stderr.startswith("Error: gone.toml: there is no such game file")
 
 
+@pytest.mark.parametrize("module", ["expfam_game", "expfam_game.cli"])
+def test_modules_are_the_command(module):
+    done = subprocess.run([sys.executable, "-m", module, "--version"], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"expfam-game {eg.__version__}\n", "")
+
+
 # ---------------------------------------------------------------------- warmup
 
 

@@ -502,7 +502,7 @@ BAD_GAMES = [
     (FAMILY + WEIGHTS + DATA + "counts = [1, 1]\npseudo_count = -1\n", "[data]: pseudo_count is -1"),
     (FAMILY + WEIGHTS + DATA + "counts = [1]\n", "[data]: counts must be 2 non-negative integers"),
     (FAMILY + WEIGHTS + "[data]\nmeans = [[0.5]]\n", "[data]: means must have shape (n_agents, dim) = (2, 1)"),
-    (FAMILY + WEIGHTS + "[data]\nmeans = [[0.5], [1.5]]\n", "[data]: means: row 1"),
+    (FAMILY + WEIGHTS + "[data]\nmeans = [[0.5], [1.5]]\n", "[data]: means: the row of agent 1"),
     (FAMILY + WEIGHTS + "[data]\nmeans = [[0.5], ['a']]\n", "[data] means: "),
     (FAMILY + WEIGHTS + "[data]\nmeans = [[0.5], [nan]]\n", "[data]: agent 1 has no mean"),
     (FAMILY + WEIGHTS + "[data]\nfiles = 3\n", "[data] files: it must be a list of file names or a pattern"),

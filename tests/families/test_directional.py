@@ -242,6 +242,22 @@ def test_shapes_without_and_with_leading_axes():
         assert fam.sample(empty, 4, seed=0).shape == (0, 4, *fam.event_shape)
 
 
+@pytest.mark.parametrize("d", [2, 5])
+def test_rows_are_inverted_by_themselves(d):
+    """The answer of a row hangs neither on the rows around it nor on how the array lies in memory."""
+    family = VonMisesFisher(d)
+    theta = family.from_mean_direction(directions(11, 60, d), concentrations(12, 60, -8, 8))
+    mean = family.to_mean(theta)
+    found = family.to_natural(mean)
+    for row, alone in zip(found, mean):
+        np.testing.assert_array_equal(family.to_natural(alone), row)
+    frozen = mean.copy()
+    frozen.setflags(write=False)
+    for same in (np.asfortranarray(mean), np.repeat(mean, 2, axis=0)[::2], frozen):
+        np.testing.assert_array_equal(family.to_natural(same), found)
+    np.testing.assert_array_equal(family.to_natural(mean.reshape(3, 20, d)), found.reshape(3, 20, d))
+
+
 def test_mean_directions_round_trip():
     m, kappa = CIRCLE.to_mean_direction(CIRCLE.from_mean_direction([0.5, -3.0], [2.0, 1e-200]))
     np.testing.assert_allclose(m, [0.5, -3.0])

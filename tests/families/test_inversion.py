@@ -66,6 +66,23 @@ def test_bessel_ratio(nu, high):
         assert abs(mp.mpf(float(special.log_bessel_scaled(float(nu), kappa))) - scaled) < 1e-14 * (nu + 1 + abs(scaled))
 
 
+@pytest.mark.parametrize("nu", [0.0, 0.5, 1.0, 1.5, 4.5, 10.0, 20.0, 31.5])
+def test_bessel_recurrence_is_exact_to_rounding(nu):
+    """Below ν² + κ² = 32² the ratio comes from a recurrence: enough terms of it, on either side of each new term."""
+    most = np.sqrt(1024 - nu**2)
+    counts = np.arange(1, np.sqrt(35 * most)) ** 2 / 35
+    kappas = np.concatenate(
+        [counts * (1 - 1e-12), counts, log_uniform(8, -12, np.log10(most), 20), [most * (1 - 1e-15)]]
+    )
+    for kappa in kappas:
+        k, order = mp.mpf(float(kappa)), mp.mpf(nu)
+        exact = mp.besseli(order + 1, k) / mp.besseli(order, k)
+        over_kappa, complement, slope = special.bessel_ratio(nu, kappa)
+        assert relative(over_kappa, exact / k) < 1e-15
+        assert abs(mp.mpf(complement) - (1 - exact)) < 5e-16
+        assert relative(slope, 1 - exact**2 - (2 * order + 1) / k * exact) < 2e-12
+
+
 @pytest.mark.parametrize("nu", [0.0, 0.5, 20.0, 40.0, 1e4])
 def test_bessel_ratio_at_zero_is_the_uniform_law(nu):
     over_kappa, complement, slope = special.bessel_ratio(nu, 0.0)
@@ -109,6 +126,53 @@ def test_resultant_concentration(nu):
         exact = mp.besseli(order + 1, k) / mp.besseli(order, k)
         found = inversion.resultant_concentration(float(nu), float(exact), float(1 - exact))
         assert relative(found, k) < 1e-14
+
+
+@pytest.mark.parametrize("nu", [0, 0.5, 1, 1.5, 4.5, 20, 499])
+def test_resultant_concentration_start_and_residual(nu):
+    """The start is within 1.4 %, and the answer leads back to its mean, over ordinary concentrations and to both ends."""
+    kappas = np.concatenate(
+        [np.geomspace(0.1, 10, 25), (nu + 1) * np.geomspace(1e-3, 1e3, 13), [1e-100, 1e-8, 1e8, 1e12]]
+    )
+    for kappa in kappas:
+        k, order = mp.mpf(float(kappa)), mp.mpf(nu)
+        exact = ratio_of(order, k)
+        length, complement = float(exact), float(1 - exact)
+        assert relative(inversion.concentration_start(2 * nu + 2.0, length, complement), k) < 0.014
+        again = ratio_of(order, mp.mpf(inversion.resultant_concentration(float(nu), length, complement)))
+        assert relative(length, again) < 5e-16
+        assert relative(complement, 1 - again) < 5e-14  # 1 − A just below κ = 32 is a difference
+
+
+def ratio_of(order, kappa):
+    """I_(ν+1)/I_ν at ν = ``order``, with digits to spare where it is near one."""
+    with mp.workdps(80):
+        return mp.besseli(order + 1, kappa) / mp.besseli(order, kappa)
+
+
+@pytest.mark.parametrize("nu", [0.0, 0.5, 1.5, 49.0, 1e6])
+def test_resultant_concentration_of_every_double(nu):
+    """From the smallest subnormal length to the one next to 1, all answers are finite; both ends have closed forms."""
+    tiny = np.concatenate([np.arange(1, 100) * 5e-324, log_uniform(9, -323, -12, 2000)])
+    concentration = inversion.resultant_concentrations(nu, tiny, 1 - tiny)
+    np.testing.assert_allclose(concentration, (2 * nu + 2) * tiny, rtol=1e-15)
+    gap = np.concatenate([np.arange(1, 100) * 2.0**-53, log_uniform(10, -15, 0, 2000)])
+    concentration = inversion.resultant_concentrations(nu, 1 - gap, 1 - (1 - gap))
+    assert np.isfinite(concentration).all()
+    # A = 1 − (ν + ½)/κ + O(1/κ²), relative to the gap O(gap)
+    np.testing.assert_allclose(concentration[:99], (nu + 0.5) / gap[:99], rtol=1e-13)
+
+
+def test_lengths():
+    rng = np.random.default_rng(11)
+    rows = rng.normal(size=(400, 5)) * 10.0 ** rng.uniform(-320, 307, (400, 1))
+    rows[::3] *= 10.0 ** rng.uniform(-300, 0, rows[::3].shape)  # entries of very different sizes
+    for row, length in zip(rows, inversion.lengths(rows)):
+        exact = mp.sqrt(mp.fsum(mp.mpf(float(v)) ** 2 for v in row))
+        assert abs(mp.mpf(length) - exact) <= 1e-15 * exact + 5e-324
+    odd = np.array([[0.0, 0.0], [0.0, 5e-324], [np.inf, 1.0], [0.0, np.nan], [np.nan, 1e300]])
+    np.testing.assert_array_equal(inversion.lengths(odd), [0.0, 5e-324, np.inf, np.nan, np.nan])
+    assert inversion.lengths(np.empty((0, 3))).shape == (0,)
 
 
 def test_failure_is_nan_not_a_wrong_number():

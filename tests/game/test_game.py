@@ -62,6 +62,20 @@ def test_bad_data_names_the_agent(data, message):
         eg.Game(FAMILY, TWO, data)
 
 
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+@pytest.mark.parametrize("family", [eg.families.Gamma(), eg.families.DiagonalGaussian(1), eg.families.VonMises()])
+def test_infinite_means_are_named(family, value):
+    """By agent, statistic and value; pytest turns any warning into an error."""
+    for entry, name in enumerate(family.statistic_names):
+        means = np.stack([family.reference_mean()] * 2)
+        means[1, entry] = value
+        with pytest.raises(InvalidMeanParameter) as caught:
+            eg.Game(family, TWO, means=means)
+        assert (caught.value.agent, caught.value.entry) == (1, entry)
+        assert "agent 1" in str(caught.value)
+        assert f"entry {entry} ({name}) is {value}: it must be finite" in str(caught.value)
+
+
 def test_bad_arguments():
     with pytest.raises(InvalidInput, match="either data= .* or means="):
         eg.Game(FAMILY, TWO)
@@ -73,13 +87,13 @@ def test_bad_arguments():
         eg.Game(FAMILY, TWO, means=np.full((2, 3), 0.5))
     with pytest.raises(
         InvalidMeanParameter,
-        match=r"means: row 1 is not the average .* entry 1 \(x\[1\]\) is 1\.0.*strictly between 0 and 1",
+        match=r"means: the row of agent 1 is not the average .* entry 1 \(x\[1\]\) is 1\.0.*strictly between 0 and 1",
     ) as caught:
         eg.Game(FAMILY, TWO, means=[[0.5, 0.5], [0.5, 1.1]])
     assert (caught.value.agent, caught.value.entry) == (1, 1)
-    with pytest.raises(InvalidMeanParameter, match="row 0 is not the average"):
+    with pytest.raises(InvalidMeanParameter, match="the row of agent 0 is not the average"):
         eg.Game(eg.families.Exponential(), TWO, means=[[-4e-7], [1.0]])
-    with pytest.raises(InvalidMeanParameter, match="row 0 is not the average"):
+    with pytest.raises(InvalidMeanParameter, match="the row of agent 0 is not the average"):
         eg.Game(eg.families.DiagonalGaussian(1), TWO, means=[[1e-4, 0.0], [0.0, 1.0]])
     with pytest.raises(InvalidInput, match="counts must be 2 non-negative integers"):
         eg.Game(FAMILY, TWO, means=np.full((2, 2), 0.5), counts=[1, -1])
@@ -243,6 +257,19 @@ def test_rows_of_the_influence_matrix_where_attention_wanders_long():
             game.influence(rows=wrong)
     with pytest.raises(InvalidInput, match="agent is 1.5"):
         game.influence(rows=[1.5])
+
+
+def test_a_tolerance_below_rounding_gives_what_is_known_and_its_error():
+    """On a ring of three, R[0, j] = α (1 − α)^j / (1 − (1 − α)³), here exactly."""
+    own = Fraction(0.3)
+    game = eg.Game(eg.families.Bernoulli(1), eg.Weights.ring(3, 0.3), means=np.full((3, 1), 0.5))
+    others = Fraction(float(game.weights.to_dense()[0, 1]))
+    row = game.influence_row(0, tolerance=1e-30)
+    found = row.dense(3)
+    exact = [own * others**j / (1 - others**3) for j in range(3)]
+    error = sum(abs(Fraction(float(x)) - y) for x, y in zip(found, exact))
+    assert error <= Fraction(row.error)
+    assert 1e-30 < row.error < 1e-14
 
 
 def test_a_row_that_cannot_be_known_to_the_tolerance_is_an_error(monkeypatch):

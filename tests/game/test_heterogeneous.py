@@ -562,6 +562,11 @@ OK = {"means": [[1.0], [1.0]]}
             InvalidMeanParameter,
             r"agent 1, \[4\.5\], is",
         ),
+        (
+            lambda: eg.HeterogeneousGame([A, B], TWO, means=[[1.0], [np.inf]]),
+            InvalidMeanParameter,
+            r"agent 1, \[inf\], .*it must be finite",
+        ),
         (lambda: eg.HeterogeneousGame([A, B], TWO, means=[1.0, 3.0]), InvalidMeanParameter, r"\[\[1.0\], \[3.0\]\]"),
         (lambda: eg.HeterogeneousGame([A, B], TWO, means=[[1.0], [4.0], 3]), InvalidInput, "3 items"),
         (lambda: eg.HeterogeneousGame([A, B], TWO, **OK, counts=[1, -1]), InvalidInput, "non-negative integers"),
