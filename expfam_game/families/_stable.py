@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import exp1
 
 from expfam_game._typing import FloatArray
-from expfam_game.families.base import integrated_bregman
+from expfam_game.families.bregman import integrated_bregman
 
 
 def ratio_gap(u: FloatArray) -> FloatArray:

@@ -13,11 +13,9 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
-from numbers import Real
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from scipy.special import roots_jacobi
 
 from expfam_game._typing import AnyArray, ArrayLike, BoolArray, FloatArray, Seed
 from expfam_game.errors import (
@@ -25,16 +23,14 @@ from expfam_game.errors import (
     InvalidInput,
     InvalidMeanParameter,
     InvalidNaturalParameter,
-    InversionFailed,
 )
+from expfam_game.families.bregman import bregman
+from expfam_game.families.checks import Rule, all_hold, as_float, checked_count, expanded, raise_unless
 from expfam_game.kernels.streams import StreamKey, seed_sequence, stream, stream_key
 
 if TYPE_CHECKING:
     from expfam_game.families.product import Product
     from expfam_game.kernels.covariance import Draw
-
-Rule = tuple[BoolArray, str]
-"""Where a rule holds (shape ``(..., k)`` per entry, or ``(...,)`` for the whole vector), and the rule as a sentence."""
 
 _BLOCK = 1 << 15
 """Samples drawn at a time by ``estimate_mean``: bounds its memory and defines its random streams."""
@@ -178,7 +174,7 @@ class Family(ABC):
 
     def _kl(self, theta_a: FloatArray, theta_b: FloatArray) -> FloatArray:
         """KL(p_a ‖ p_b) in nats; override where a form without cancellation is known."""
-        return _bregman(self, theta_a, theta_b)
+        return bregman(self, theta_a, theta_b)
 
     @property
     def statistic_names(self) -> tuple[str, ...]:
@@ -291,7 +287,7 @@ class Family(ABC):
         """
         a, b = self._checked_natural(theta_a), self._checked_natural(theta_b)
         shape = np.broadcast_shapes(a.shape, b.shape)
-        return np.maximum(self._kl(_expanded(a, shape), _expanded(b, shape)), 0.0)
+        return np.maximum(self._kl(expanded(a, shape), expanded(b, shape)), 0.0)
 
     def log_prob(self, x: ArrayLike, theta: ArrayLike) -> FloatArray:
         """Log-density of x in nats, relative to counting or Lebesgue measure.
@@ -334,7 +330,7 @@ class Family(ABC):
         (2, 5)
         """
         natural = self._checked_natural(theta)
-        return self._sample(natural, _checked_count(n), stream(seed_sequence(seed)))
+        return self._sample(natural, checked_count(n), stream(seed_sequence(seed)))
 
     def estimate_mean(
         self,
@@ -372,7 +368,7 @@ class Family(ABC):
         >>> estimate.method, bool(abs(estimate.mean[0] - 1) < 6 * estimate.standard_error[0])
         ('sum-law', True)
         """
-        natural, n = self._checked_natural(theta), _checked_count(n)
+        natural, n = self._checked_natural(theta), checked_count(n)
         if method not in ("auto", "samples", "sum-law"):
             raise InvalidInput(f"method is {method!r}; it must be 'auto', 'samples' or 'sum-law'")
         if method != "samples":
@@ -425,12 +421,12 @@ class Family(ABC):
     def in_natural_space(self, theta: ArrayLike) -> BoolArray:
         """Whether each θ lies in the open natural parameter space; shape (..., dim) to (...)."""
         values = self._shaped(theta, InvalidNaturalParameter, "natural parameters")
-        return _all_hold(np.isfinite(values), self._natural_rules, values)
+        return all_hold(np.isfinite(values), self._natural_rules, values)
 
     def in_mean_space(self, mu: ArrayLike) -> BoolArray:
         """Whether each μ lies in the open mean space M = int conv φ(X); shape (..., dim) to (...)."""
         values = self._shaped(mu, InvalidMeanParameter, "mean parameters")
-        return _all_hold(np.isfinite(values), self._mean_rules, values)
+        return all_hold(np.isfinite(values), self._mean_rules, values)
 
     def mean_violations(self, mu: ArrayLike) -> BoolArray:
         """Which single statistics of each μ break a bound of their own; shape (..., dim) to (..., dim).
@@ -471,7 +467,7 @@ class Family(ABC):
     # ------------------------------------------------------------------ checks
 
     def _shaped(self, values: ArrayLike, error: type[InvalidInput], what: str) -> FloatArray:
-        array = _as_float(values, error, what)
+        array = as_float(values, error, what)
         if array.ndim == 0 or array.shape[-1] != self.dim:
             raise error(
                 f"{what} of {self!r} must have shape (..., {self.dim}), one entry per statistic; got {array.shape}"
@@ -492,9 +488,9 @@ class Family(ABC):
         self, values: FloatArray, rules: Callable[[FloatArray], Iterable[Rule]], error: type[InvalidInput], what: str
     ) -> None:
         finite = np.isfinite(values)
-        _raise_unless(finite, "it must be finite", values, values.ndim - 1, error, what, "agent", self.statistic_names)
+        raise_unless(finite, "it must be finite", values, values.ndim - 1, error, what, "agent", self.statistic_names)
         for holds, rule in rules(values):
-            _raise_unless(holds, rule, values, values.ndim - 1, error, what, "agent", self.statistic_names)
+            raise_unless(holds, rule, values, values.ndim - 1, error, what, "agent", self.statistic_names)
 
     def _checked_samples(self, x: ArrayLike) -> AnyArray:
         if np.ma.is_masked(x):
@@ -510,101 +506,10 @@ class Family(ABC):
                 )
                 + f", got {array.shape}"
             )
-        _raise_unless(np.isfinite(array), "it must be finite", array, batch, InvalidData, "value", "sample", ())
+        raise_unless(np.isfinite(array), "it must be finite", array, batch, InvalidData, "value", "sample", ())
         for holds, rule in self._support_rules(array):
-            _raise_unless(holds, rule, array, batch, InvalidData, "value", "sample", ())
+            raise_unless(holds, rule, array, batch, InvalidData, "value", "sample", ())
         return array
-
-
-# ---------------------------------------------------------------------- helpers
-
-
-def _as_float(values: ArrayLike, error: type[InvalidInput], what: str) -> FloatArray:
-    try:
-        if np.iscomplexobj(values):
-            raise TypeError("got complex numbers")
-        return np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as problem:
-        raise error(f"{what} must be an array of real numbers: {problem}") from None
-
-
-def require_integer(owner: str, name: str, value: object, least: int) -> None:
-    """Raise InvalidInput unless a hyper-parameter is an integer, at least ``least``."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise InvalidInput(f"{owner}: {name} is {value!r}; it must be an integer, at least {least}")
-
-
-def require_number(owner: str, name: str, value: object, positive: bool = True) -> None:
-    """Raise InvalidInput unless a hyper-parameter is a finite number, positive unless said otherwise."""
-    number = isinstance(value, Real) and not isinstance(value, bool) and bool(np.isfinite(float(value)))
-    if not number or (positive and not float(value) > 0):  # type: ignore[arg-type]
-        raise InvalidInput(f"{owner}: {name} is {value!r}; it must be {'positive and ' if positive else ''}finite")
-
-
-def _checked_count(n: int) -> int:
-    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
-        raise InvalidInput(f"n is {n!r}; the number of samples must be an integer, at least 1")
-    return int(n)
-
-
-def _all_hold(finite: BoolArray, rules: Callable[[FloatArray], Iterable[Rule]], values: FloatArray) -> BoolArray:
-    """Whether all rules hold for each vector; vectors with non-finite entries fail and are not passed on."""
-    good = np.asarray(finite.all(axis=-1))
-    result = good.copy()
-    inside = values[good]
-    verdict = np.ones(inside.shape[0], dtype=bool)
-    with np.errstate(all="ignore"):
-        for holds, _ in rules(inside):
-            verdict &= holds if holds.ndim == 1 else holds.all(axis=-1)
-    result[good] = verdict
-    return result
-
-
-def _raise_unless(
-    holds: BoolArray,
-    rule: str,
-    values: AnyArray,
-    batch: int,
-    error: type[InvalidInput],
-    what: str,
-    leader: str,
-    names: tuple[str, ...],
-) -> None:
-    """Raise ``error`` naming the first place where ``holds`` is False: the leading index, the entry and the rule."""
-    if np.all(holds):
-        return
-    index = tuple(int(k) for k in np.argwhere(~np.asarray(holds))[0])
-    who, entry = index[:batch], index[batch:]
-    where = f" of {leader} {who[0] if len(who) == 1 else who}" if who else ""
-    at = ""
-    if entry:
-        at = f", entry {entry[0] if len(entry) == 1 else entry}"
-        at += f" ({names[entry[0]]})" if names and len(entry) == 1 else ""
-    found = values[index] if len(index) == values.ndim else np.array2string(values[index], threshold=8)
-    raise error(
-        f"{what}{where}{at} is {found}: {rule}",
-        agent=(who[0] if len(who) == 1 else who) if who else None,
-        entry=(entry[0] if len(entry) == 1 else entry) if entry else None,
-        rule=rule,
-    )
-
-
-def require_converged(family: Family, theta: FloatArray, mu: FloatArray) -> FloatArray:
-    """``theta``, or :class:`InversionFailed` for the first agent whose natural parameter is not finite."""
-    failed = ~np.isfinite(theta).all(axis=-1)
-    if np.any(failed):
-        index = tuple(int(k) for k in np.argwhere(failed)[0])
-        who = f" of agent {index[0] if len(index) == 1 else index}" if index else ""
-        raise InversionFailed(
-            f"{family!r}: no natural parameter found for mean parameter{who} {np.array2string(mu[index], threshold=8)}: "
-            "it is too close to the boundary of the mean space"
-        )
-    return theta
-
-
-def _expanded(values: FloatArray, shape: tuple[int, ...]) -> FloatArray:
-    """The values broadcast to a shape, as an array that compiled kernels can take; not copied where it fits already."""
-    return values if values.shape == shape else np.array(np.broadcast_to(values, shape))
 
 
 def _field_bytes(value: object) -> bytes:
@@ -617,72 +522,3 @@ def _field_bytes(value: object) -> bytes:
     if isinstance(value, (int, float, np.integer, np.floating)):
         return repr(float(value)).encode()  # Weibull(2), Weibull(2.0) and Weibull(np.float64(2)) are the same family
     return repr(value).encode()
-
-
-def _rule(nodes: int) -> tuple[tuple[float, float], ...]:
-    """Nodes and weights of Gauss–Jacobi quadrature for ∫₀¹ (1 − s) f(s) ds, exact for polynomials of degree 2 nodes − 1."""
-    points, weights = roots_jacobi(nodes, 1.0, 0.0)
-    return tuple(zip(((points + 1.0) / 2.0).tolist(), (weights / 4.0).tolist()))
-
-
-_THREE, _SIXTEEN = _rule(3), _rule(16)
-
-_LEVEL = 1e-4
-"""Where Q differs by less than this share between three nodes, three are taken to be enough: for a Q that is smooth on the
-scale of d its sixth derivative, on which their error depends, then contributes some 1e-16 (tested on families with closed forms)."""
-
-
-def integrated_bregman(
-    quadratic_form: Callable[[FloatArray, FloatArray], FloatArray], a: FloatArray, d: FloatArray
-) -> FloatArray:
-    """∫₀¹ (1 − s) Q(a + s d; d) ds with Q(θ; d) = dᵀF(θ)d: the Bregman divergence from a to a + d without cancellation.
-
-    Gauss–Jacobi quadrature with 16 nodes, or three where Q hardly changes: exact to rounding where F varies by less than a
-    few powers of e from a to a + d, which is where the defining difference A(b) − A(a) − ⟨μ(a), d⟩ would cancel. Q is asked
-    for all entries, or rows, at once and then for some of them.
-    """
-    if a.shape != d.shape:
-        a, d = np.broadcast_arrays(a, d)
-    values = [quadratic_form(a + node * d, d) for node, _ in _THREE]
-    result = np.asarray(sum(weight * value for value, (_, weight) in zip(values, _THREE)))
-    largest = np.maximum.reduce(values)
-    with np.errstate(invalid="ignore"):  # infinite values are open
-        open_ = ~(largest - np.minimum.reduce(values) <= _LEVEL * largest)
-    if np.all(open_):
-        return _by_sixteen_nodes(quadratic_form, a, d)
-    if np.any(open_):
-        result[open_] = _by_sixteen_nodes(quadratic_form, a[open_], d[open_])
-    return result
-
-
-def _by_sixteen_nodes(
-    quadratic_form: Callable[[FloatArray, FloatArray], FloatArray], a: FloatArray, d: FloatArray
-) -> FloatArray:
-    """The quadrature, one node after another so that no more than one value of Q is held."""
-    total: FloatArray | float = 0.0
-    for node, weight in _SIXTEEN:
-        total = total + weight * quadratic_form(a + node * d, d)
-    return np.asarray(total)
-
-
-def _bregman(family: Family, a: FloatArray, b: FloatArray) -> FloatArray:
-    """A(b) − A(a) − ⟨μ(a), b − a⟩, by quadrature where that difference cancels more than seven digits."""
-    d = b - a
-    log_a, log_b, slope = family._log_partition(a), family._log_partition(b), family._to_mean(a) * d
-    value = log_b - log_a - np.sum(slope, axis=-1)
-    scale = np.abs(log_a) + np.abs(log_b) + np.sum(np.abs(slope), axis=-1)
-    cancels = value < 1e-7 * scale
-    if not np.any(cancels):
-        return np.asarray(value)
-    result = np.array(value)
-    result[cancels] = integrated_bregman(
-        lambda theta, step: _quadratic_form(family, theta, step), a[cancels], d[cancels]
-    )
-    return result
-
-
-def _quadratic_form(family: Family, theta: FloatArray, d: FloatArray) -> FloatArray:
-    """dᵀ F(θ) d."""
-    if family.separable:
-        return np.asarray(np.sum(family._variance(theta) * d**2, axis=-1))
-    return np.asarray(np.einsum("...i,...ij,...j->...", d, family._fisher_information(theta), d))

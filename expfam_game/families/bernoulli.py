@@ -10,7 +10,9 @@ import numpy as np
 from scipy.special import expit, logit
 
 from expfam_game._typing import AnyArray, FloatArray
-from expfam_game.families.base import Family, Rule, integrated_bregman, require_integer
+from expfam_game.families.base import Family
+from expfam_game.families.bregman import integrated_bregman
+from expfam_game.families.checks import Rule, require_integer
 from expfam_game.kernels.streams import StreamKey
 
 if TYPE_CHECKING:

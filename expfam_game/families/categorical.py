@@ -10,7 +10,8 @@ import numpy as np
 
 from expfam_game._typing import AnyArray, FloatArray
 from expfam_game.families._stable import accurate_sum, exponential_gap
-from expfam_game.families.base import Family, Rule, require_integer
+from expfam_game.families.base import Family
+from expfam_game.families.checks import Rule, require_integer
 from expfam_game.kernels.streams import StreamKey
 
 if TYPE_CHECKING:

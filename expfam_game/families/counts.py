@@ -17,8 +17,10 @@ from scipy.special import expit, gammaln
 from expfam_game._typing import AnyArray, BoolArray, FloatArray
 from expfam_game.errors import InvalidInput
 from expfam_game.families._stable import exponential_gap, ratio_gap
-from expfam_game.families.base import Family, Rule, integrated_bregman, require_integer, require_number
+from expfam_game.families.base import Family
 from expfam_game.families.bernoulli import log_odds_kl
+from expfam_game.families.bregman import integrated_bregman
+from expfam_game.families.checks import Rule, require_integer, require_number
 from expfam_game.kernels.streams import StreamKey
 
 if TYPE_CHECKING:

@@ -22,7 +22,8 @@ from tqdm.auto import tqdm
 
 from expfam_game._typing import AnyArray, ArrayLike, FloatArray
 from expfam_game.errors import InvalidData, InvalidInput
-from expfam_game.families.base import Family, require_integer
+from expfam_game.families.base import Family
+from expfam_game.families.checks import require_integer
 from expfam_game.kernels.block_sums import default_threads
 from expfam_game.kernels.sums import compensated_sums, squared_deviations
 

@@ -11,7 +11,9 @@ from scipy.special import gammaln
 
 from expfam_game._typing import AnyArray, ArrayLike, BoolArray, FloatArray
 from expfam_game.errors import InvalidNaturalParameter
-from expfam_game.families.base import Family, Rule, integrated_bregman, require_converged, require_integer
+from expfam_game.families.base import Family
+from expfam_game.families.bregman import integrated_bregman
+from expfam_game.families.checks import Rule, require_converged, require_integer
 from expfam_game.kernels.inversion import lengths, resultant_concentrations
 from expfam_game.kernels.special_functions import bessel_ratios, log_bessels_scaled
 from expfam_game.kernels.streams import StreamKey

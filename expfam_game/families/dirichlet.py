@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from expfam_game._typing import AnyArray, FloatArray
-from expfam_game.families.base import Family, Rule, require_converged, require_integer
+from expfam_game.families.base import Family
+from expfam_game.families.checks import Rule, require_converged, require_integer
 from expfam_game.families.gamma import SMALLEST, sample_log_gamma
 from expfam_game.kernels.inversion import dirichlet_concentrations
 from expfam_game.kernels.special_functions import dirichlet_kl, dirichlet_log_partition, dirichlet_moments

@@ -13,7 +13,8 @@ from scipy.special import logsumexp
 
 from expfam_game._typing import AnyArray, ArrayLike, BoolArray, FloatArray
 from expfam_game.errors import InvalidInput
-from expfam_game.families.base import Family, Rule
+from expfam_game.families.base import Family
+from expfam_game.families.checks import Rule
 from expfam_game.families.newton import invert_mean, solve_mean
 from expfam_game.kernels.streams import StreamKey
 

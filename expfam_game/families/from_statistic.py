@@ -12,7 +12,7 @@ from scipy.special import expit
 
 from expfam_game._typing import AnyArray, ArrayLike, BoolArray, FloatArray
 from expfam_game.errors import InvalidInput, InversionFailed
-from expfam_game.families.base import Rule, require_number
+from expfam_game.families.checks import Rule, require_number
 from expfam_game.families.finite import TableFamily, check_minimal, hull_rules, sample_rows
 from expfam_game.families.newton import solve_mean
 from expfam_game.kernels.streams import StreamKey

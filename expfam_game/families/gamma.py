@@ -10,7 +10,9 @@ import numpy as np
 from scipy.special import gammaln
 
 from expfam_game._typing import AnyArray, ArrayLike, FloatArray
-from expfam_game.families.base import Family, Rule, integrated_bregman, require_converged
+from expfam_game.families.base import Family
+from expfam_game.families.bregman import integrated_bregman
+from expfam_game.families.checks import Rule, require_converged
 from expfam_game.kernels.inversion import gamma_shapes
 from expfam_game.kernels.special_functions import gamma_functions, log1p_gaps
 from expfam_game.kernels.streams import StreamKey

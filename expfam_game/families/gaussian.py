@@ -14,7 +14,8 @@ import numpy as np
 from expfam_game._typing import AnyArray, ArrayLike, FloatArray
 from expfam_game.errors import InvalidInput
 from expfam_game.families._stable import exact_product, relative_gap
-from expfam_game.families.base import Family, Rule, require_integer, require_number
+from expfam_game.families.base import Family
+from expfam_game.families.checks import Rule, require_integer, require_number
 from expfam_game.kernels.streams import StreamKey
 
 if TYPE_CHECKING:

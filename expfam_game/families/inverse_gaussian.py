@@ -10,7 +10,8 @@ import numpy as np
 
 from expfam_game._typing import AnyArray, FloatArray
 from expfam_game.families._stable import exact_product, relative_gap, scaled_exp1
-from expfam_game.families.base import Family, Rule
+from expfam_game.families.base import Family
+from expfam_game.families.checks import Rule
 from expfam_game.kernels.streams import StreamKey
 
 if TYPE_CHECKING:

@@ -13,8 +13,9 @@ from scipy.special import expit, xlogy
 
 from expfam_game._typing import AnyArray, BoolArray, FloatArray, IntArray
 from expfam_game.errors import InvalidInput, MissingExtra
-from expfam_game.families.base import Family, Rule
+from expfam_game.families.base import Family
 from expfam_game.families.bernoulli import log_odds_kl
+from expfam_game.families.checks import Rule
 from expfam_game.families.enumerated_spins import Enumeration
 from expfam_game.families.newton import invert_mean, solve_mean
 from expfam_game.kernels.streams import StreamKey

@@ -10,7 +10,8 @@ import numpy as np
 from scipy.special import logsumexp
 
 from expfam_game._typing import AnyArray, BoolArray, FloatArray
-from expfam_game.families.base import Family, Rule, require_integer
+from expfam_game.families.base import Family
+from expfam_game.families.checks import Rule, require_integer
 from expfam_game.families.newton import invert_mean, solve_mean
 from expfam_game.kernels.streams import StreamKey
 

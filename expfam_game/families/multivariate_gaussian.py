@@ -12,7 +12,8 @@ import numpy as np
 from expfam_game._typing import AnyArray, ArrayLike, BoolArray, FloatArray, IntArray
 from expfam_game.errors import InvalidInput
 from expfam_game.families._stable import exact_product, ratio_gap
-from expfam_game.families.base import Family, Rule, require_integer
+from expfam_game.families.base import Family
+from expfam_game.families.checks import Rule, require_integer
 from expfam_game.families.gaussian import LOG_2PI, require_shape
 from expfam_game.kernels.streams import StreamKey
 

@@ -13,7 +13,8 @@ import numpy as np
 
 from expfam_game._typing import AnyArray, BoolArray, FloatArray
 from expfam_game.errors import InvalidInput
-from expfam_game.families.base import Family, Rule
+from expfam_game.families.base import Family
+from expfam_game.families.checks import Rule
 from expfam_game.kernels.streams import MOST_BRANCHES, StreamKey
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import pytest
 from scipy.special import expit, rel_entr
 
 import expfam_game as eg
-from expfam_game.families.base import integrated_bregman
+from expfam_game.families.bregman import integrated_bregman
 
 STEPS = np.array([0.0, 1e-300, 1e-160, 1e-12, 1e-8, 1e-5, 3e-4, 1e-3, 3e-3, 1e-2, 0.03, 0.1, 0.3, 0.49, 1.0])
 """From where three nodes do to where sixteen are needed."""

@@ -13,7 +13,7 @@ from scipy.special import rel_entr
 
 import expfam_game as eg
 from expfam_game.errors import InvalidMeanParameter, InversionFailed
-from expfam_game.families.base import require_converged
+from expfam_game.families.checks import require_converged
 from expfam_game.kernels import agent_blocks
 
 N_AGENTS, DIM, NEIGHBOURS = 200_000, 16, 10
