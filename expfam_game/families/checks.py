@@ -92,8 +92,8 @@ def raise_unless(
 
 def require_converged(family: Family, theta: FloatArray, mu: FloatArray) -> FloatArray:
     """``theta``, or :class:`InversionFailed` for the first agent whose natural parameter is not finite."""
-    failed = ~np.isfinite(theta).all(axis=-1)
-    if np.any(failed):
+    if not np.isfinite(theta).all():
+        failed = ~np.isfinite(theta).all(axis=-1)
         index = tuple(int(k) for k in np.argwhere(failed)[0])
         who = f" of agent {index[0] if len(index) == 1 else index}" if index else ""
         raise InversionFailed(
