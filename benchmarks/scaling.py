@@ -74,7 +74,8 @@ Each block of the table is one graph with one self-weight; figures are medians o
 Columns
   agents        N
   chosen        what expfam_game chose for this graph, and how many rounds it took
-  seconds       time from the weights to the equilibrium, everything included (choice, communities, rounds)
+  seconds       time from the weights to the equilibrium, everything included (choice, communities, rounds);
+                all contestants find memory that has been touched before
   spread        per cent: largest less smallest repetition, over the median (— for a million agents, who play once)
   bicgstab, gmres, splu, pyamg
                 time of that peer divided by ours; "> 5" where it was given up after the limit; — where it is not installed
@@ -103,8 +104,8 @@ def _copied(source: FloatArray, target: FloatArray) -> None:
         target[i] = source[i]
 
 
-def keep_memory(doubles: int) -> None:
-    """Touch so much memory now, and let what is freed stay with this process.
+def keep_memory() -> None:
+    """Let what is freed stay with this process, so that memory once touched can be taken again as it is.
 
     A page that is touched for the first time costs as much as several sweeps over it, on virtual machines up to a hundred:
     large games, played once in fresh memory, would tell more about the system than about any solver.
@@ -113,11 +114,10 @@ def keep_memory(doubles: int) -> None:
         library = ctypes.CDLL(None)
         library.mallopt(_M_MMAP_MAX, 0)
         library.mallopt(_M_TRIM_THRESHOLD, -1)
-        np.ones(doubles)
 
 
-_SPARE = 30
-"""Times the profile of a game: memory to touch before it is timed."""
+_SPARE = 20
+"""Times the profile of a game: memory that is touched before it is timed, for :func:`keep_memory`."""
 
 _M_MMAP_MAX, _M_TRIM_THRESHOLD = -4, -1
 """Names of options in malloc.h."""
@@ -187,7 +187,7 @@ def measure(graph: str, trust: str, n_agents: int, dim: int, repeats: int, limit
     for repeat in range(repeats if n_agents < _ONCE else 1):
         weights, means = _game(graph, trust, n_agents, dim, seed + repeat)
         b, rhs = weights.off_diagonal, weights.self_weights[:, None] * means
-        keep_memory(_SPARE * weights.n_agents * dim)
+        np.ones(_SPARE * weights.n_agents * dim)
         case = case or Case(graph, trust, weights.n_agents, b.nnz)
         seconds, (x, case.chosen) = _timed(_our_solve, b, rhs)
         _require_residual(b, rhs, x, "expfam_game")
@@ -428,10 +428,11 @@ def main(
     plan = [(g, t, n) for g in graph or GRAPHS for t in trusts for n in sorted(sizes)]
     for g, t in progress([(g, t) for g in graph or GRAPHS for t in trusts], "warming up"):
         warm_up(g, t, 1600 if quick else _WARM, dim, seed)
+    keep_memory()
     cases = [measure(g, t, n, dim, repeats, limit, seed) for g, t, n in progress(plan, "games")]
     screen = console()
     show(cases, screen)
-    screen.print(f"copy bandwidth {copy / 1e9:.1f} GB/s (read and written)")
+    screen.print(f"copy bandwidth at the start {copy / 1e9:.1f} GB/s (read and written)")
     settings = {
         "dim": dim,
         "repeats": repeats,

@@ -284,7 +284,7 @@ def _report(game: Game, solution: Solution, reason: str, saved: tuple[Path, Path
     yield "max regret", f"{solution.regret.max():.3g} nats"
     yield (
         "error bound",
-        f"|μ − μ*| ≤ {rounded_up(solution.error_bound.max(), 3)} (grade: float; certify proves a bound)",
+        f"|μ − μ*| ≤ {rounded_up(solution.max_error, 3)} (grade: float; certify proves a bound)",
     )
     yield "contraction factor q", f"{game.q:.6g}"
     if game.n_agents <= _SPECTRAL_LIMIT:

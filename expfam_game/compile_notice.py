@@ -5,6 +5,7 @@ numba tells when it compiles anew; what it loads from its cache on disk is quick
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sys
 import threading
@@ -49,9 +50,11 @@ class CompileNotice(_events.Listener):  # type: ignore[misc]
             return
         # The line must not wait for the end of a long compilation: a thread watches the clock.
         self._begun = time.perf_counter()
-        self._timer = threading.Timer(left, self._speak, [text])
-        self._timer.daemon = True
-        self._timer.start()
+        timer = threading.Timer(left, self._speak, [text])
+        timer.daemon = True
+        with contextlib.suppress(RuntimeError):  # no thread to be had: no line
+            timer.start()
+            self._timer = timer
 
     def on_end(self, event: Any) -> None:
         """The function is compiled, or could not be."""
@@ -70,10 +73,12 @@ class CompileNotice(_events.Listener):  # type: ignore[misc]
 @functools.cache  # once for each process
 def announce_compilation() -> None:
     """From now on, say on stderr when this process compiles for more than two seconds; nothing unless it is a terminal."""
-    if sys.stderr.isatty():
+    if sys.stderr is not None and sys.stderr.isatty():
         _events.register("numba:compile", CompileNotice(_write))
 
 
 def _write(text: str) -> None:
-    """A line above any progress bar."""
-    tqdm.write(text, file=sys.stderr)
+    """A line in the place of any progress bar, which draws itself anew below; ``tqdm.write`` would draw those not shown yet."""
+    with tqdm.get_lock(), contextlib.suppress(OSError, ValueError):  # a courtesy: no compilation fails for it
+        sys.stderr.write(f"\r\x1b[K{text}\n")
+        sys.stderr.flush()

@@ -147,7 +147,10 @@ def _graphs(n_agents: int) -> Iterator[Weights]:
     size = n_agents // 40
     home = np.minimum(np.arange(n_agents)[:, None] // size * size + anybody % size, n_agents - 1)
     yield _listening_to(np.where(rng.random(home.shape) < 0.01, anybody, home), 1e-3)  # play with communities
-    yield Weights.erdos_renyi(n_agents, _NEIGHBOURS / n_agents, self_weight=0.05, seed=0)  # play on several levels
+    yield Weights.erdos_renyi(n_agents, 7 / n_agents, self_weight=0.05, seed=0)  # play on several levels
+    yield Weights.erdos_renyi(
+        n_agents, 4 / n_agents, self_weight=1e-3, seed=0
+    )  # the same, after some have answered at once
     yield Weights.ring(n_agents, 1e-4)  # elimination in a band
 
 

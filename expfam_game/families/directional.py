@@ -290,8 +290,9 @@ def _checked_kappa(concentration: ArrayLike) -> FloatArray:
 
 
 def _length(vector: FloatArray) -> FloatArray:
-    """Euclidean length over the last axis, from a copy, which is contiguous and writeable: the kernel compiles once."""
-    return lengths(np.array(vector, order="C").reshape(-1, vector.shape[-1])).reshape(vector.shape[:-1])
+    """Euclidean length over the last axis; the kernel is compiled for contiguous and writeable arrays only, once."""
+    rows = np.require(vector, requirements=["C", "W"])
+    return lengths(rows.reshape(-1, vector.shape[-1])).reshape(vector.shape[:-1])
 
 
 def _direction(vector: FloatArray) -> FloatArray:

@@ -105,7 +105,7 @@ def _summary(game: Game, solution: Solution, metadata: dict[str, Any]) -> dict[s
         "n_statistics": game.family.dim,
         **metadata,
         "max_regret_nats": _finite(np.max(solution.regret)),
-        "max_error_bound": _finite(np.max(solution.error_bound)),
+        "max_error_bound": _finite(solution.max_error),
         "error_bound_grade": "float",
         "contraction_factor_q": game.q,
     }

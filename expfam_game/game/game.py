@@ -337,6 +337,7 @@ class Game:
                 f"equilibrium: {steps}the smallest positive self-weight is {trust[trust > 0].min():.3g}, and rows sum to "
                 "one only to within 1e-12. Give more agents data, or use larger self-weights."
             )
+        v.setflags(write=False)  # the bounds of solutions are views of it
         return v
 
     @property

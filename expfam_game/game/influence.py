@@ -71,7 +71,7 @@ def influence_row(
     count, work = kernels.push(b.indptr, b.indices, b.data, visits, rest, touched, 0.5 * tolerance, budget)
     if work > budget:
         visits, rest = _moved_together(b, visits, rest, 0.5 * tolerance)
-        if np.sum(np.abs(rest)) > tolerance:
+        if np.sum(np.abs(rest)) > 0.5 * tolerance:
             visits, rest = _finished(b, visits, rest, send_home)
         touched = np.arange(n)
     else:

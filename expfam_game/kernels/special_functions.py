@@ -381,7 +381,7 @@ def _recurrence_ratio(nu: float, kappa: float) -> tuple[float, float, float]:
 def bessel_ratio(nu: float, kappa: float) -> tuple[float, float, float]:
     """A(κ)/κ, 1 − A(κ) and A'(κ) for A = I_(ν+1)/I_ν, ν ≥ 0, κ ≥ 0: the mean resultant length in dimension 2ν + 2.
 
-    Relative accuracy 1e-15, 3e-14 and 2e-12 for any κ and ν: the last two hold for κ just below 32, where 1 − A and A' are
+    Relative accuracy 1e-15, 3e-14 and 2e-12 for κ up to 1e150 and any ν: the last two hold for κ just below 32, where 1 − A and A' are
     differences, and are far better elsewhere.
     """
     if nu * nu + kappa * kappa > _DEBYE_FROM * _DEBYE_FROM:

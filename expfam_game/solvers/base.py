@@ -150,7 +150,7 @@ class ErrorGauge:
         return self.v[:, None], largest + self.unit * self.scale
 
     def relative_bound(self, residual: FloatArray) -> float:
-        """The largest entry of ``bound``, each statistic relative to its scale; of all residuals or the largest ones."""
+        """The largest entry of the bound, each statistic relative to its scale; of all residuals or the largest ones."""
         largest = np.max(np.abs(np.atleast_2d(residual)), axis=0)
         ratio = np.divide(largest, self.scale, out=np.where(largest > 0, np.inf, 0.0), where=self.scale > 0)
         return float(np.max(self.v) * (np.max(ratio) + self.unit))

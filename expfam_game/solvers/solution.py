@@ -99,8 +99,8 @@ class Solution:
     regret : ndarray, shape (n_agents,)
         What each agent would gain by its best response, in nats; NaN where θ is.
     error_factors : tuple of ndarray
-        One factor for each agent and one for each statistic, whose product is ``error_bound``: with a million agents two
-        short arrays instead of a long one.
+        Two arrays whose product, broadcast, is ``error_bound``: one of shape (n_agents, 1) and one of shape (dim,), short
+        where there are a million agents; where the bound is no such product, it is the first.
     status : Status
     steps : int
         Rounds played.
@@ -138,6 +138,12 @@ class Solution:
         of_agents, of_statistics = self.error_factors
         return np.asarray(of_agents * of_statistics)
 
+    @property
+    def max_error(self) -> float:
+        """The largest entry of ``error_bound``, those behind an agent's own statistics apart."""
+        of_agents, of_statistics = self.error_factors
+        return float(np.fmax.reduce(np.fmax.reduce(of_agents, axis=0) * of_statistics))
+
     def __repr__(self) -> str:
         agents, dim = self.mean.shape
         sign = "≤" if self.uniqueness is None else "≈"
@@ -145,7 +151,7 @@ class Solution:
         return (
             f"Solution({_counted(agents, 'agent')} × {_counted(dim, 'statistic')}, {self.solver}, "
             f"{_counted(self.steps, 'round')}, "
-            f"max regret {np.max(self.regret):.3g} nats, error {sign} {np.nanmax(self.error_bound):.3g}: {text})"
+            f"max regret {np.max(self.regret):.3g} nats, error {sign} {self.max_error:.3g}: {text})"
         )
 
 

@@ -119,7 +119,7 @@ def solve(
     if throw and not solution.status.success:
         if solution.status is Status.BOUNDARY:
             game.require_interior(game.equilibrium_mean)
-        reached = f"after {solution.steps} rounds with |μ − μ*| ≤ {np.max(solution.error_bound):.2g}"
+        reached = f"after {solution.steps} rounds with |μ − μ*| ≤ {solution.max_error:.2g}"
         raise SolverFailed(f"{solution.solver}: {solution.message}, {reached}", solution)
     return solution
 

@@ -13,19 +13,19 @@ def test_large_games_are_played(monkeypatch):
     monkeypatch.setattr(warmup, "solve", lambda game: solved.append(game.means.shape) or solve(game))
     seconds = warmup.warm_up([], large=True)
     assert list(seconds) == ["large"]
-    assert solved == [(1_200, 2)] * 4 + [(1_200, 1)]
+    assert solved == [(1_200, 2)] * 5 + [(1_200, 1)]
     assert seconds["large"] > 0.0
 
 
 def test_there_is_a_graph_for_every_way_to_find_equilibria():
-    """At the size for one thread: what solvers say they did."""
-    found = [
-        warmup.solve(warmup._large_game(weights, 1)).message
-        for weights in warmup._graphs(min(warmup.LARGE_GAMES.values()))
-    ]
-    ways = ("deflated play", "play between 40 communities", "communities", "LU in a band")
-    for message, way in zip(found, ways, strict=True):
-        assert way in message
+    """At the size for one thread: what solvers say they did, and whether agents answered at once before."""
+    games = [warmup._large_game(weights, 1) for weights in warmup._graphs(min(warmup.LARGE_GAMES.values()))]
+    ways = ("deflated play", "play between 40 communities", "communities", "communities", "LU in a band")
+    for game, way in zip(games, ways, strict=True):
+        assert way in warmup.solve(game).message
+    hierarchies = [game._system.multilevel for game in games[2:4]]
+    assert all(hierarchy._level is not None for hierarchy in hierarchies)
+    assert [hierarchy._reduction is None for hierarchy in hierarchies] == [True, False]
 
 
 def test_large_games_come_on_request_only():

@@ -474,7 +474,9 @@ def test_texts_say_what_is_not_guaranteed_and_count_in_english(ragged):
     assert repr(one).startswith("Solution(2 agents × 1 statistic, ")
     assert "; uniqueness not guaranteed: agents 0 and 1" in repr(one)
     assert "there may be other equilibria, uniqueness not guaranteed" in one.message
-    assert repr(eg.solve(ragged[0])).startswith("Solution(3 agents × 3 statistics, ")
+    three = eg.solve(ragged[0])
+    assert repr(three).startswith("Solution(3 agents × 3 statistics, ")
+    assert three.max_error == np.nanmax(three.error_bound)
     assert str(ragged[0].uniqueness()).startswith("uniqueness not guaranteed: ")
 
 
