@@ -42,7 +42,7 @@ _PACKAGES = (
     "jax",
     "efax",
 )
-_WIDTH = 150
+_WIDTH = 180
 T = TypeVar("T")
 
 Out = Annotated[Path, typer.Option(help="Folder for the JSON file and the figure.")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -93,7 +94,9 @@ def warm_up(names: Iterable[str] | None = None, *, large: bool = False) -> dict[
     wanted = list(dict.fromkeys(_MEMBERS if names is None else names))
     for name in wanted:
         if name not in _MEMBERS:
-            raise InvalidInput(f"{name!r} is no family with compiled kernels; there are {', '.join(_MEMBERS)}")
+            raise InvalidInput(
+                f"{name!r} is no family with compiled kernels{_suggestion(name)}; there are {', '.join(_MEMBERS)}"
+            )
     jobs: list[tuple[str, Callable[[], None]]] = [(name, partial(_exercise, name)) for name in wanted]
     for name, n_agents in LARGE_GAMES.items() if large else ():
         jobs += [(name, partial(_play_large, n_agents, width)) for width in WIDTHS]
@@ -104,6 +107,12 @@ def warm_up(names: Iterable[str] | None = None, *, large: bool = False) -> dict[
         job()
         seconds[name] += time.perf_counter() - begun
     return seconds
+
+
+def _suggestion(name: str) -> str:
+    by_lower = {member.lower(): member for member in _MEMBERS}
+    close = difflib.get_close_matches(str(name).lower(), by_lower, n=1)
+    return f" (did you mean {by_lower[close[0]]!r}?)" if close else ""
 
 
 def _exercise(name: str) -> None:

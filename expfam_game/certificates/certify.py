@@ -82,6 +82,8 @@ def certify(
 
     Raises
     ------
+    InvalidInput
+        If an argument is not what it should be; the message says which one.
     NotAnchored
         If the equilibrium is not unique (C1).
     CertificationFailed
@@ -102,16 +104,28 @@ def certify(
     >>> certificate.claims["C3"].grade.value, certificate.max_error < 1e-15
     ('exact', True)
     """
-    if isinstance(game, HeterogeneousGame) and hasattr(sol, "natural"):
+    _require_game_and_solution(game, sol)
+    if isinstance(game, HeterogeneousGame):
         return _certify_heterogeneous(game, sol, grade, precision)
-    if not isinstance(game, Game) or not hasattr(sol, "mean") or not hasattr(sol, "natural"):
-        raise InvalidInput(
-            "certify takes a Game and a Solution (or anything with arrays mean and natural), in this order"
-        )
     _require_options(grade, precision)
     # Shown after two seconds, on terminals only.
     with tqdm(total=len(CLAIMS), desc="certifying", unit=" claims", delay=2.0, disable=None, leave=False) as bar:
         return _certificate(game, sol, grade, int(precision), bar.update)
+
+
+def _require_game_and_solution(game: Any, sol: Any) -> None:
+    if not isinstance(game, (Game, HeterogeneousGame)):
+        swapped = "; the two arguments are swapped" if isinstance(sol, (Game, HeterogeneousGame)) else ""
+        raise InvalidInput(
+            f"the first argument of certify, game, is of type {type(game).__name__}; it must be a Game or a "
+            f"HeterogeneousGame{swapped}"
+        )
+    parts = ("natural",) if isinstance(game, HeterogeneousGame) else ("mean", "natural")
+    if not all(hasattr(sol, part) for part in parts):
+        raise InvalidInput(
+            f"the second argument of certify, sol, is of type {type(sol).__name__}; it must be a Solution, or anything "
+            f"that has {' and '.join(parts)}"
+        )
 
 
 def _require_options(grade: str, precision: Any) -> None:

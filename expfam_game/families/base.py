@@ -387,15 +387,15 @@ class Family(ABC):
         with np.errstate(over="ignore", invalid="ignore"):  # squares beyond the largest double give infinite errors
             kernel = self._fused_covariance if covariance else self._fused_moments
             fused = kernel(flat, n, stream_key(root)) if flat.size else None
-        if fused is None:
-            shape = (*flat.shape, self.dim) if covariance else flat.shape
-            fused = np.empty_like(flat), np.empty(shape)
-            for agent, row in enumerate(flat):
-                fused[0][agent], fused[1][agent] = self._streamed_moments(row, n, root, agent, covariance)
+            if fused is None:
+                shape = (*flat.shape, self.dim) if covariance else flat.shape
+                fused = np.empty_like(flat), np.empty(shape)
+                for agent, row in enumerate(flat):
+                    fused[0][agent], fused[1][agent] = self._streamed_moments(row, n, root, agent, covariance)
         mean, scatter = fused
         spread = scatter / (n - 1) if n > 1 else np.full(scatter.shape, np.inf)
         variance = np.diagonal(spread, axis1=-2, axis2=-1) if covariance else spread
-        error = np.sqrt(variance / n)
+        error = np.sqrt(np.where(np.isnan(variance), np.inf, variance) / n)  # ∞ − ∞ is such an overflow too
         matrix = spread.reshape(*theta.shape, self.dim) if covariance else None
         return MomentEstimate(mean.reshape(theta.shape), error.reshape(theta.shape), n, "samples", matrix)
 

@@ -14,6 +14,9 @@ from expfam_game.errors import InvalidInput, InversionFailed
 if TYPE_CHECKING:
     from expfam_game.families.base import Family
 
+_MOST_SAMPLES = 2**62
+"""As many as compiled kernels can count."""
+
 Rule = tuple[BoolArray, str]
 """Where a rule holds (shape ``(..., k)`` per entry, or ``(...,)`` for the whole vector), and the rule as a sentence."""
 
@@ -42,9 +45,9 @@ def require_number(owner: str, name: str, value: object, positive: bool = True) 
 
 
 def checked_count(n: int) -> int:
-    """A number of samples, at least one, or InvalidInput."""
-    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
-        raise InvalidInput(f"n is {n!r}; the number of samples must be an integer, at least 1")
+    """A number of samples, or InvalidInput."""
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or not 1 <= n <= _MOST_SAMPLES:
+        raise InvalidInput(f"n is {n!r}; the number of samples must be an integer from 1 to 2^62")
     return int(n)
 
 

@@ -119,8 +119,12 @@ def opened(file: Path, read: Callable[[], Any]) -> Any:
     except UNREADABLE as problem:
         # NumPy takes whatever it does not know for a pickle and advises an option that this package will never set.
         foreign = "pickle" in str(problem) or "Python objects" in str(problem)
-        why = "it holds no array of numbers" if foreign else str(problem)
-        raise InvalidInput(f"{file}: cannot be read as {file.suffix[1:].upper()}: {why}") from None
+        kind = file.suffix[1:].upper()
+        why = (
+            f"it is no {kind} file, or it holds Python objects; write an array of numbers with numpy.save or savez, or let "
+            "the name end in what the file is, say .csv"
+        )
+        raise InvalidInput(f"{file}: cannot be read as {kind}: {why if foreign else problem}") from None
 
 
 def numeric(array: Any, name: str) -> AnyArray:

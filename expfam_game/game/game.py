@@ -172,9 +172,10 @@ class Game:
             some = agents[block]
             nudged = _moved_inwards(self.family, values[some])
             outside = ~np.atleast_1d(self.family.in_mean_space(nudged))
-            for agent, mean in zip(some[outside], nudged[outside]):
-                try:
-                    self.family._checked_mean(mean)
+            for agent, moved in zip(some[outside], nudged[outside]):
+                try:  # the mean as given, so that the error shows that; the mean space is convex: it is outside too
+                    self.family._checked_mean(values[agent])
+                    self.family._checked_mean(moved)
                 except InvalidMeanParameter as problem:
                     raise InvalidMeanParameter(
                         f"means: the row of agent {agent} is not the average of the statistic over any data: {problem}",

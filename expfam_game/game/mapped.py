@@ -146,7 +146,10 @@ def mapped_array(file: Path, what: str) -> AnyArray:
     except FileNotFoundError:
         raise InvalidInput(f"{file}: there is no such file; it must be an NPY file with {what}") from None
     except (ValueError, OSError, EOFError) as problem:
-        raise InvalidInput(f"{file}: cannot be read as NPY: {problem}") from None
+        # NumPy takes whatever it does not know for a pickle and advises an option that this package will never set.
+        foreign = "pickle" in str(problem) or "Python objects" in str(problem)
+        why = "it is no NPY file, or it holds Python objects; write an array of numbers with numpy.save"
+        raise InvalidInput(f"{file}: cannot be read as NPY: {why if foreign else problem}") from None
 
 
 def _mapped(file: Path, name: str) -> AnyArray:

@@ -24,6 +24,7 @@ Krylov takes over. Trees are left to LU: communities do not shorten play on them
 from __future__ import annotations
 
 import ctypes
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -61,6 +62,9 @@ _KEPT = 2
 
 _WIDTH = 4
 """Statistics at a time where directions are kept: bounds the memory."""
+
+_ONE_AT_A_TIME = threading.Lock()
+"""Solves share the directions that a game keeps, and not every threading layer of numba lets two of them run together."""
 
 _INNER = 2
 """Rounds on each coarser level (the K-cycle)."""
@@ -167,8 +171,8 @@ class Multilevel:
 
         The tolerance is raised to the size that rounding gives the residual where that is larger.
         """
-        # Shown after two seconds, on terminals only.
-        with tqdm(desc="solving", unit=" rounds", delay=2.0, disable=None, leave=False) as bar:
+        # The bar is shown after two seconds, on terminals only.
+        with _ONE_AT_A_TIME, tqdm(desc="solving", unit=" rounds", delay=2.0, disable=None, leave=False) as bar:
             return self._solve(rhs, tolerance, rows, bar.update)
 
     def _solve(

@@ -81,6 +81,8 @@ def solve(
 
     Raises
     ------
+    InvalidInput
+        If the arguments are not a game, a solver for such games and a first profile of finite numbers.
     NotAnchored, BarelyAnchored
         If some agents never reach real data (T2), or only through weights lost in rounding; whatever ``throw`` is.
     BoundaryEquilibrium
@@ -100,6 +102,10 @@ def solve(
     """
     if isinstance(game, HeterogeneousGame):
         return _solve_heterogeneous(game, solver, start, throw, Recorder(history, observe, progress))
+    if not isinstance(game, Game):
+        raise InvalidInput(
+            f"game is of type {type(game).__name__}; give a Game(family, weights, data=...) or a HeterogeneousGame"
+        )
     _ = game.v  # raises unless the weights determine one equilibrium
     method = choose(game) if solver is None else solver
     if isinstance(method, HeterogeneousSolver):

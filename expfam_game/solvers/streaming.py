@@ -41,6 +41,15 @@ from expfam_game.game import mapped
 from expfam_game.game.weights import Weights
 from expfam_game.kernels import sparse as kernels
 from expfam_game.solvers.solution import Status
+from expfam_game.solvers.streaming_inputs import (
+    files_of,
+    mapped_means,
+    opened_weights,
+    path_of,
+    require_apart,
+    require_means,
+    writable,
+)
 
 _FORMAT = 1
 _STATE = "state.json"
@@ -131,14 +140,15 @@ def stream_equilibrium(
         An NPY file or a memory map with the average statistic of each agent's data
         (:func:`~expfam_game.families.mean_statistic`). Rows of agents with self-weight zero are ignored.
     out : str or Path
-        The NPY file to write, all at once at the end, replacing what is there.
+        The NPY file to write, all at once at the end, replacing what is there; none of the files that are read. Its folder
+        must exist.
     tolerance : float
         Play until the bound on |μ − μ*|, relative to the largest data mean of each statistic, is at most this.
     max_rounds : int
         Sweeps over the weights after which this call gives up; another call goes on.
     checkpoint : str or Path, optional
         The folder for profiles and state, by default ``out`` with ``.rounds`` behind its name; removed at the end. It takes
-        three times the size of ``means`` at most. One process at a time may use it.
+        three times the size of ``means`` at most. One process at a time may use it. Not the folder of weights or means.
     block_entries : int
         Entries of the weights in memory at a time; a longer row is read as a whole.
     progress : bool, optional
@@ -172,19 +182,28 @@ def stream_equilibrium(
     ('CONVERGED', 'rigorous', True)
     """
     _require_options(tolerance, max_rounds, block_entries)
-    target = Path(out)
-    folder = target.with_name(target.name + ".rounds") if checkpoint is None else Path(checkpoint)
-    opened = weights if isinstance(weights, Weights) else _opened(weights)
-    m = means if isinstance(means, np.ndarray) else mapped.mapped_array(Path(means), "the means of all agents")
-    _require_means(opened, m, means)
+    target = writable(out)
+    folder = target.with_name(target.name + ".rounds") if checkpoint is None else path_of("checkpoint", checkpoint)
+    opened, m = opened_weights(weights), mapped_means(means)
+    name = "means" if isinstance(means, np.ndarray) else str(means)
+    require_means(opened, m, name)
+    inputs = files_of(opened.matrix.indptr, opened.matrix.indices, opened.matrix.data, m)
+    # Besides where the arrays lie, where they were said to lie: links may lead from there to elsewhere.
+    folders = [file.parent for file in inputs]
+    folders += [] if isinstance(weights, Weights) else [Path(weights)]
+    folders += [] if isinstance(means, np.ndarray) else [Path(means).parent]
+    require_apart(target, folder, inputs, folders)
     disabled = None if progress is None else not progress
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tqdm(desc="play", unit=" agents", unit_scale=True, delay=2.0, disable=disabled, leave=False) as bar:
-            play = _Play(opened, m, folder, block_entries, bar)
+            play = _Play(opened, m, name, folder, block_entries, bar)
             state = play.resumed()
             _Rounds(play, state, tolerance, max_rounds).run()
         return _finished(play, state, target)
+    except KeyboardInterrupt as stopped:
+        stopped.add_note(f"stream_equilibrium: the same call goes on after the last complete round, kept in {folder}")
+        raise
     except OSError as problem:
         raise InvalidInput(f"{problem.filename or folder}: cannot be written: {problem.strerror or problem}") from None
 
@@ -195,19 +214,6 @@ def _require_options(tolerance: float, max_rounds: int, block_entries: int) -> N
     for name, value in (("max_rounds", max_rounds), ("block_entries", block_entries)):
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
             raise InvalidInput(f"{name} is {value!r}; it must be an integer, at least 1")
-
-
-def _opened(folder: str | PathLike[str]) -> Weights:
-    return Weights.from_files(*(Path(folder) / f"{name}.npy" for name in mapped.PARTS))
-
-
-def _require_means(weights: Weights, means: AnyArray, source: Any) -> None:
-    name = "means" if isinstance(source, np.ndarray) else str(source)
-    if means.dtype.kind not in "biuf" or means.ndim != 2 or len(means) != weights.n_agents or means.shape[1] == 0:
-        raise InvalidInput(
-            f"{name}: means must be real numbers of shape (n_agents, dim) with {weights.n_agents} agents, but it is an "
-            f"array of {means.dtype} with shape {means.shape}"
-        )
 
 
 # ---------------------------------------------------------------------- state on disk
@@ -270,7 +276,8 @@ def _loaded(file: Path) -> _State | None:
 class _Play:
     """The game, its blocks, and the files of a run."""
 
-    def __init__(self, weights: Weights, means: AnyArray, folder: Path, entries: int, bar: Any) -> None:
+    def __init__(self, weights: Weights, means: AnyArray, name: str, folder: Path, entries: int, bar: Any) -> None:
+        self.name = name
         self.matrix, self.means, self.folder, self.entries, self.bar = weights.matrix, means, folder, int(entries), bar
         self.n_agents, self.dim = means.shape
         self.groups = 1 + -(-self.dim // _WIDEST)
@@ -318,8 +325,8 @@ class _Play:
             if not np.isfinite(m).all():
                 agent = block.first + int(np.flatnonzero(block.trust > 0)[np.argmin(np.isfinite(m).all(axis=1))])
                 raise InvalidData(
-                    f"agent {agent} trusts its own data, but its row of means is not finite; set its self-weight to zero "
-                    "or give it data",
+                    f"{self.name}: agent {agent} trusts its own data, but its row of means is not finite; set its "
+                    "self-weight to zero or give it data",
                     agent=agent,
                 )
             self.scale = np.maximum(self.scale, np.max(np.abs(m), axis=0, initial=0.0))

@@ -451,7 +451,7 @@ def test_the_checker_loads_neither_the_search_nor_a_solver(proof, tmp_path):
         (lambda g, c: eg.certify(g, eg.solve(g), grade="exact"), "ball arithmetic only"),
         (lambda g, c: eg.certify(g, eg.solve(g), grade="best"), "grade is 'best'"),
         (lambda g, c: eg.certify(g, eg.solve(g), precision=3), "precision"),
-        (lambda g, c: eg.certify(g, 3), "certify takes"),
+        (lambda g, c: eg.certify(g, 3), "sol, is of type int; it must be a Solution, or anything that has natural$"),
         (lambda g, c: eg.certify_all(eg.catalog.two_agents()), "HeterogeneousGame"),
         (lambda g, c: eg.certify_all(c), "one statistic each"),
         (lambda g, c: eg.certify_all(g, (1, 0)), "low < high"),

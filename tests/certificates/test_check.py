@@ -283,6 +283,12 @@ def test_other_objects_are_refused_by_name(game):
     solution = eg.solve(game)
     with pytest.raises(CertificateRejected, match="expected a Certificate, got Solution"):
         eg.check(game, solution)
-    for arguments in ((solution, game), (game, solution.mean)):
-        with pytest.raises(eg.errors.InvalidInput, match="certify takes a Game and a Solution"):
+    first, second = "the first argument of certify, game, is of type", "the second argument of certify, sol, is of type"
+    for arguments, message in (
+        ((solution, game), f"{first} Solution; .*; the two arguments are swapped$"),
+        ((game.weights, solution), f"{first} Weights; it must be a Game or a HeterogeneousGame$"),
+        ((game, solution.mean), f"{second} ndarray; it must be a Solution, or anything that has mean and natural$"),
+        ((game, None), f"{second} NoneType"),
+    ):
+        with pytest.raises(eg.errors.InvalidInput, match=message):
             eg.certify(*arguments)

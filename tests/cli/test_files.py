@@ -154,9 +154,10 @@ BAD_ARRAYS = {
     "words.npy": (lambda p: np.save(p, np.array(["a", "b"])), "must hold numbers, but its dtype is <U1"),
     "objects.npy": (
         lambda p: np.save(p, np.array([{}, 1], dtype=object)),
-        "cannot be read as NPY: it holds no array of numbers",
+        "cannot be read as NPY: it is no NPY file, or it holds Python objects; write an array of numbers with numpy.save",
     ),
-    "text.npy": (lambda p: p.write_text("1,2\n"), "cannot be read as NPY: it holds no array of numbers"),
+    "text.npy": (lambda p: p.write_text("1,2\n"), "it is no NPY file, or it holds Python objects"),
+    "text.npz": (lambda p: p.write_text("1,2\n"), "let the name end in what the file is, say .csv"),
     "half.npz": (lambda p: np.savez(p, x=ROWS) or p.write_bytes(p.read_bytes()[:-80]), "cannot be read as NPZ"),
     "array.npz": (lambda p: p.write_bytes(npy_bytes(ROWS)), "it is a single array; let its name end in .npy"),
     "two.npz": (lambda p: np.savez(p, x=ROWS, y=ROWS), "it holds the arrays x, y; choose one as two.npz:NAME"),
@@ -179,6 +180,7 @@ def test_complaints_about_arrays(tmp_path: Path, name: str) -> None:
     with pytest.raises(errors.InvalidInput, match=re.escape(message)) as caught:
         load_array(tmp_path / name)
     assert str(tmp_path / name) in str(caught.value)
+    assert "pickle" not in str(caught.value)
 
 
 def test_an_npz_name_that_is_not_there(tmp_path: Path) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from expfam_game import warmup
+from expfam_game.errors import InvalidInput
 
 
 def test_large_games_are_played(monkeypatch):
@@ -39,3 +42,14 @@ def test_large_games_are_large_enough():
 
     one, many = warmup.LARGE_GAMES.values()
     assert linear._SMALL < one <= sparse._ALONE < many
+
+
+@pytest.mark.parametrize(("name", "meant"), [("poisson", "Poisson"), ("Possion", "Poisson"), ("ISING", "Ising")])
+def test_a_misspelt_family_brings_the_right_name(name, meant):
+    with pytest.raises(InvalidInput, match=rf"^'{name}' is no family .* \(did you mean '{meant}'\?\); there are Bern"):
+        warmup.warm_up([name])
+
+
+def test_no_name_is_suggested_where_none_is_close():
+    with pytest.raises(InvalidInput, match="^'xyzzy' is no family with compiled kernels; there are"):
+        warmup.warm_up(["xyzzy"])

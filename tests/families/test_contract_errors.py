@@ -177,12 +177,19 @@ def test_booleans_are_numbers() -> None:
 # ---------------------------------------------------------------------- estimates
 
 
-@pytest.mark.parametrize("n", [0, -3, 2.0, True, "7", None, np.float64(3.0)])
+@pytest.mark.parametrize("n", [0, -3, 2.0, True, "7", None, np.float64(3.0), 10**20])
 def test_a_bad_number_of_samples_is_named(n) -> None:
     for call in (RATE.sample, RATE.estimate_mean):
-        with pytest.raises(InvalidInput, match="the number of samples must be an integer, at least 1") as caught:
+        with pytest.raises(InvalidInput, match="the number of samples must be an integer from 1 to") as caught:
             call([-1.0], n, 0)
         assert repr(n) in str(caught.value)
+
+
+@pytest.mark.filterwarnings("error")
+def test_squares_beyond_the_largest_double_give_infinite_errors() -> None:
+    estimate = eg.families.Poisson().estimate_mean([700.0], 10, 0, method="samples")
+    assert np.isfinite(estimate.mean).all()
+    assert np.isinf(estimate.standard_error).all()
 
 
 def test_a_numpy_integer_is_a_number_of_samples() -> None:

@@ -87,7 +87,7 @@ def test_bad_arguments():
         eg.Game(FAMILY, TWO, means=np.full((2, 3), 0.5))
     with pytest.raises(
         InvalidMeanParameter,
-        match=r"means: the row of agent 1 is not the average .* entry 1 \(x\[1\]\) is 1\.0.*strictly between 0 and 1",
+        match=r"means: the row of agent 1 is not the average .* entry 1 \(x\[1\]\) is 1\.1: .*strictly between 0 and 1",
     ) as caught:
         eg.Game(FAMILY, TWO, means=[[0.5, 0.5], [0.5, 1.1]])
     assert (caught.value.agent, caught.value.entry) == (1, 1)

@@ -153,7 +153,9 @@ def test_files_that_are_not_weights(tmp_path):
     with pytest.raises(InvalidInput, match="holds int64 and .* holds int32; give both the same"):
         eg.Weights.from_files(*good)
     (tmp_path / "indices.npy").write_text("nonsense")
-    with pytest.raises(InvalidInput, match=r"indices\.npy: cannot be read as NPY"):
+    with pytest.raises(
+        InvalidInput, match=r"indices\.npy: cannot be read as NPY: it is no NPY file, or it holds Python objects"
+    ):
         eg.Weights.from_files(*good)
     (tmp_path / "data.npy").unlink()
     with pytest.raises(InvalidInput, match=r"data\.npy is missing; this is no folder written by Weights\.save"):

@@ -4,6 +4,7 @@ import dataclasses
 import gc
 import hashlib
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -190,7 +191,7 @@ def test_data_outside_the_mean_space_names_the_agent(monkeypatch):
     monkeypatch.setattr(agent_blocks, "_ENTRIES", 4)
     means = np.full((41, 1), 0.5)
     means[30] = 1.5
-    with pytest.raises(InvalidMeanParameter, match="row 30") as caught:
+    with pytest.raises(InvalidMeanParameter, match=r"agent 30 .* is 1\.5:") as caught:
         eg.Game(eg.families.Bernoulli(1), eg.Weights.ring(41, 0.5), means=means)
     assert caught.value.agent == 30
 
@@ -236,8 +237,23 @@ def test_a_certificate_does_not_change_with_the_solution():
     before = certificate.to_json()
     for array in arrays_of(solution).values():
         array[:] = 0.25
-    game.v[:] = 0.25
     assert certificate.to_json() == before
+    with pytest.raises(ValueError, match="read-only"):
+        game.v[:] = 0.25
     for array in arrays_of(certificate).values():
         with pytest.raises(ValueError, match="read-only"):
             array[:] = 0.25
+
+
+# ---------------------------------------------------------------------- threads
+
+
+def test_one_game_solved_by_many_threads_at_once():
+    """Solves of one game share memory: they wait for each other."""
+    weights = eg.Weights.grid(40, 40, 1e-3)
+    game = eg.Game(eg.families.Poisson(), weights, means=np.random.default_rng(0).uniform(1.0, 2.0, (1600, 1)))
+    solver = eg.solvers.Direct("multilevel")
+    alone = eg.solve(game, solver).mean
+    with ThreadPoolExecutor(4) as pool:
+        for mean in pool.map(lambda _: eg.solve(game, solver).mean, range(16)):
+            np.testing.assert_array_equal(mean, alone)

@@ -151,6 +151,12 @@ def test_bad_calls():
         eg.solve(game, S.Contraction(), start=np.full((8, 1), np.nan))
 
 
+@pytest.mark.parametrize("given", [None, eg.Weights.ring(3, self_weight=0.5), "ring"], ids=["None", "Weights", "str"])
+def test_what_is_no_game_is_named(given):
+    with pytest.raises(InvalidInput, match=f"game is of type {type(given).__name__}; give a Game.* or a Heterogeneous"):
+        eg.solve(given)
+
+
 def test_solvers_and_solutions_are_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         S.Contraction().tolerance = 1.0

@@ -170,8 +170,10 @@ def test_interrupted_anywhere_it_goes_on_to_the_same_bits(small, monkeypatch, wh
     assert calls > 40
     for at in range(1, calls + 1, 23 if name == "affine" else 7):
         monkeypatch.setattr(where, name, Clock(real, at))
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt) as stopped:
             stream_equilibrium(*paths, block_entries=100)
+        assert "the same call goes on" in stopped.value.__notes__[0]
+        assert "out.npy.rounds" in stopped.value.__notes__[0]
         monkeypatch.setattr(where, name, real)
         stream_equilibrium(*paths, block_entries=100)
         assert paths[2].read_bytes() == expected
@@ -331,9 +333,14 @@ def test_bad_arguments(tmp_path):
     weights, out = eg.Weights.complete(3), tmp_path / "out.npy"
     means = np.zeros((3, 2))
     means[1, 1] = np.nan
-    with pytest.raises(InvalidData, match="agent 1 trusts its own data, but its row of means is not finite") as caught:
+    with pytest.raises(InvalidData, match="means: agent 1 trusts its own data, but its row") as caught:
         stream_equilibrium(weights, means, out, block_entries=1)
     assert caught.value.agent == 1
+    np.save(tmp_path / "means.npy", means)
+    with pytest.raises(
+        InvalidData, match=r"means\.npy: agent 1 trusts its own data, but its row of means is not finite"
+    ):
+        stream_equilibrium(weights, tmp_path / "means.npy", tmp_path / "other.npy")
     for name, value, rule in [
         ("tolerance", 0.0, "positive and finite"),
         ("tolerance", "small", "positive and finite"),
@@ -351,3 +358,116 @@ def test_bad_arguments(tmp_path):
     out.touch()
     with pytest.raises(InvalidInput, match="cannot be written"):
         stream_equilibrium(weights, np.zeros((3, 1)), out / "below.npy")
+
+
+def contents(folder):
+    """Every file and folder below, and what is in the files."""
+    return {path: path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
+
+
+@pytest.fixture
+def stored(tmp_path):
+    return folder_of(tmp_path, eg.Weights.complete(3, 0.5), np.arange(6.0).reshape(3, 2))
+
+
+def test_out_must_not_be_a_file_that_is_read(tmp_path, stored, monkeypatch):
+    weights, means, _ = stored
+    symbolic, hard = tmp_path / "symbolic.npy", tmp_path / "hard.npy"
+    symbolic.symlink_to(means)
+    hard.hardlink_to(means)
+    monkeypatch.chdir(tmp_path)
+    array = np.load(means, mmap_mode="r")
+    opened = eg.files.load_weights(weights)
+    cases = [(weights, means, out) for out in ("means.npy", weights / ".." / "means.npy", symbolic, hard)]
+    cases += [(weights, symbolic, means), (weights, array, means), (weights, np.asarray(array)[:, 1:], means)]
+    cases += [(w, means, weights / f"{part}.npy") for w in (weights, opened) for part in ("indptr", "indices", "data")]
+    before = contents(tmp_path)
+    for case in cases:
+        with pytest.raises(
+            InvalidInput, match=r"out is .*\.npy, from which the weights or means are read.*name another"
+        ):
+            stream_equilibrium(*case)
+    assert contents(tmp_path) == before
+
+
+def test_out_must_be_writable_before_anything_is_done(tmp_path, stored, monkeypatch):
+    weights, means, _ = stored
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    before = contents(tmp_path)
+    for out, message in [
+        (tmp_path, "out is a folder; name an NPY file in it"),
+        (weights, "out is a folder"),
+        ("", "out is a folder"),
+        (tmp_path / "absent" / "out.npy", "there is no folder .*absent; make it first"),
+        (means / "out.npy", "there is no folder"),
+    ]:
+        with pytest.raises(InvalidInput, match=f"^{out}: cannot be written: {message}"):
+            stream_equilibrium(weights, means, out)
+    # Permissions do not bind the superuser, who may be running this.
+    monkeypatch.setattr(streaming.os, "access", lambda path, mode: path != closed)
+    with pytest.raises(InvalidInput, match=r"out\.npy: cannot be written: the folder .*closed is not writable; change"):
+        stream_equilibrium(weights, means, closed / "out.npy")
+    assert contents(tmp_path) == before
+
+
+def test_checkpoint_must_be_a_folder_of_its_own(tmp_path, stored):
+    weights, means, out = stored
+    elsewhere = tmp_path / "linked"
+    elsewhere.mkdir()
+    for part in ("indptr", "indices", "data"):
+        (elsewhere / f"{part}.npy").symlink_to(weights / f"{part}.npy")
+    (elsewhere / "mean.npy").symlink_to(means)
+    before = contents(tmp_path)
+    for source, folder in [
+        (weights, weights),
+        (str(weights), weights / ".." / "weights"),
+        (eg.files.load_weights(weights), weights),
+        (elsewhere, elsewhere),
+        (elsewhere, weights),
+        (weights, means.parent),
+    ]:
+        with pytest.raises(InvalidInput, match="checkpoint is the folder of the weights or means; name another"):
+            stream_equilibrium(source, means, out, checkpoint=folder)
+    # The run would write to its own mean.npy, and so through this link.
+    with pytest.raises(InvalidInput, match="checkpoint is the folder of the weights or means"):
+        stream_equilibrium(weights, elsewhere / "mean.npy", out, checkpoint=elsewhere)
+    with pytest.raises(InvalidInput, match="checkpoint and out are the same"):
+        stream_equilibrium(weights, means, out, checkpoint=out)
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("wrong", [[[0.5, 0.5], [0.5, 0.5]], 3, None])
+def test_arguments_of_the_wrong_type(stored, wrong):
+    weights, means, out = stored
+    kind = type(wrong).__name__
+    with pytest.raises(InvalidInput, match=rf"weights is of type {kind}; it must be Weights, or .*indptr\.npy"):
+        stream_equilibrium(wrong, means, out)
+    with pytest.raises(InvalidInput, match=f"means is of type {kind}; it must be a NumPy array, or the path"):
+        stream_equilibrium(weights, wrong, out)
+    with pytest.raises(InvalidInput, match=f"out is of type {kind}; it must be a path"):
+        stream_equilibrium(weights, means, wrong)
+    if wrong is not None:
+        with pytest.raises(InvalidInput, match=f"checkpoint is of type {kind}; it must be a path"):
+            stream_equilibrium(weights, means, out, checkpoint=wrong)
+
+
+def test_files_of_another_kind(tmp_path, stored):
+    weights, means, out = stored
+    table = tmp_path / "table.csv"
+    table.write_text("0.5,0.5\n0.5,0.5\n")
+    with pytest.raises(
+        InvalidInput, match=r"table\.csv: the weights must be a folder with indptr\.npy, .*Weights\.save"
+    ):
+        stream_equilibrium(table, means, out)
+    archive = tmp_path / "means.npz"
+    np.savez(archive, means=np.load(means))
+    empty = tmp_path / "empty.npy"
+    empty.touch()
+    for junk in (table, archive, empty):
+        with pytest.raises(InvalidInput, match="this is not an NPY file; the means must be") as caught:
+            stream_equilibrium(weights, junk, out)
+        assert str(junk) in str(caught.value)
+        assert "pickle" not in str(caught.value)
+    with pytest.raises(InvalidInput, match=r"weights: cannot be read as NPY: .*[Dd]irectory"):
+        stream_equilibrium(weights, weights, out)
