@@ -129,8 +129,11 @@ def test_bars_that_are_not_shown_yet_stay_hidden(monkeypatch):
 
 
 def test_no_terminal_no_error(monkeypatch):
+    listeners = []
+    monkeypatch.setattr(event, "register", lambda kind, listener: listeners.append(kind))
     monkeypatch.setattr(sys, "stderr", None)
     compile_notice.announce_compilation.__wrapped__()
+    assert listeners == []
     stream = io.StringIO()
     stream.close()
     monkeypatch.setattr(sys, "stderr", stream)
