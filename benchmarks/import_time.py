@@ -23,7 +23,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.report import Quick, Repeats, console, environment, progress, save_json
+from benchmarks.report import Quick, Repeats, console, environment, made, progress, save_json
 
 _SOLVE = """
 import expfam_game as eg
@@ -188,7 +188,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 @app.command(epilog=COLUMNS)
 def main(
-    out: Annotated[Path, typer.Option(help="Folder for the JSON file.")] = Path("results/import_time"),
+    out: Annotated[Path, typer.Option(help="Folder for the JSON file.", callback=made)] = Path("results/import_time"),
     repeats: Repeats = 7,
     quick: Quick = False,
 ) -> None:

@@ -45,7 +45,19 @@ _PACKAGES = (
 _WIDTH = 180
 T = TypeVar("T")
 
-Out = Annotated[Path, typer.Option(help="Folder for the JSON file and the figure.")]
+
+def made(folder: Path) -> Path:
+    """The folder of the results, made before anything is measured: better to know that it cannot be written than later."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise typer.BadParameter(f"{folder} cannot be made: {problem.strerror}") from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise typer.BadParameter(f"{folder} cannot be written; name another folder")
+    return folder
+
+
+Out = Annotated[Path, typer.Option(help="Folder for the JSON file and the figure.", callback=made)]
 Seed = Annotated[int, typer.Option(min=0, help="Of everything random.")]
 Repeats = Annotated[int, typer.Option(min=1, help="Repetitions, after one that is not counted.")]
 Quick = Annotated[bool, typer.Option("--quick", help="Small and once: answers are checked, times mean nothing.")]

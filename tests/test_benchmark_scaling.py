@@ -81,6 +81,13 @@ def test_help_explains_every_column():
         assert f"  {name}" in text or f", {name}" in text
 
 
+def test_folders_that_cannot_be_made_are_refused_at_once(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    result = CliRunner().invoke(scaling.app, ["--out", str(tmp_path / "file" / "results")])
+    assert result.exit_code == 2
+    assert "cannot be made" in " ".join(result.output.split())
+
+
 def test_unknown_graph_is_refused():
     result = CliRunner().invoke(scaling.app, ["--graph", "torus"])
     assert result.exit_code == 2
